@@ -1,0 +1,261 @@
+/*
+ * ktli-uring: libkinetic's transport on Linux io_uring.
+ *
+ * Generated from src/ffi by `make header`; do not edit.
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#ifndef KTLI_URING_H
+#define KTLI_URING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * libkinetic's own headers define these two. A program that has no libkinetic defines
+ * KTLI_URING_DEFINE_TYPES before it includes this header, once, to get the same definitions here.
+ */
+#ifdef KTLI_URING_DEFINE_TYPES
+struct kiovec {
+  void *kiov_base; /* start of the memory */
+  size_t kiov_len; /* its length in bytes */
+};
+struct ktli_driver_fns {
+#ifdef __cplusplus
+  void *(*ktli_dfns_open)(void);
+#else
+  void *(*ktli_dfns_open)(); /* as libkinetic declares it */
+#endif
+  int (*ktli_dfns_close)(void *dh);
+  int (*ktli_dfns_connect)(void *dh, char *host, char *port, int usetls);
+  int (*ktli_dfns_disconnect)(void *dh);
+  int (*ktli_dfns_send)(void *dh, struct kiovec *msg, int msgcnt);
+  int (*ktli_dfns_receive)(void *dh, struct kiovec *msg, int msgcnt);
+  int (*ktli_dfns_poll)(void *dh, int timeout);
+};
+#else
+struct kiovec;
+struct ktli_driver_fns;
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+/* The driver's table, for libkinetic's line KTLI_DRIVER_URING. Not to be written to. */
+extern struct ktli_driver_fns uring_fns;
+#ifdef __cplusplus
+}
+#endif
+
+// `ktli_uring_config.backend`: io_uring, or plain system calls where the kernel refuses it.
+#define KTLI_URING_BACKEND_AUTO 0
+
+// `ktli_uring_config.backend`: io_uring; `ktli_uring_open` fails where the kernel refuses it.
+#define KTLI_URING_BACKEND_URING 1
+
+// `ktli_uring_config.backend`: plain system calls.
+#define KTLI_URING_BACKEND_SOCKET 2
+
+// `ktli_uring_config.framing`: messages are Kinetic's, a PDU of nine bytes in front of each.
+#define KTLI_URING_FRAMING_KINETIC 0
+
+// `ktli_uring_config.framing`: any bytes; poll returns 1 as soon as one is there.
+#define KTLI_URING_FRAMING_NONE 1
+
+// `ktli_uring_config.hangup`: on a dead connection poll waits for its time-out and returns 0.
+#define KTLI_URING_HANGUP_WAIT 0
+
+// `ktli_uring_config.hangup`: on a dead connection poll returns 1 at once, and receive fails.
+#define KTLI_URING_HANGUP_REPORT 1
+
+// Log level: something failed.
+#define KTLI_URING_LOG_ERROR 1
+
+// Log level: something is not as it should be.
+#define KTLI_URING_LOG_WARN 2
+
+// Log level: worth knowing.
+#define KTLI_URING_LOG_INFO 3
+
+// Log level: for whoever looks for a fault.
+#define KTLI_URING_LOG_DEBUG 4
+
+// Log level: everything.
+#define KTLI_URING_LOG_TRACE 5
+
+// The options. The same as the environment's, which beat them.
+//
+// Set `size` to `sizeof(struct ktli_uring_config)`, call `ktli_uring_get_config` for the values in
+// force, change some, and call `ktli_uring_configure`. A later version may append members; programs
+// built against this one go on working, since `size` tells how many they know.
+struct ktli_uring_config {
+  // Size of this structure in bytes, as the program knows it.
+  size_t size;
+  // One of KTLI_URING_BACKEND_*.
+  int32_t backend;
+  // One of KTLI_URING_FRAMING_*.
+  int32_t framing;
+  // One of KTLI_URING_HANGUP_*.
+  int32_t hangup;
+  // Bytes to ask of the kernel as send buffer, 1 to 16 MiB.
+  uint32_t send_buffer;
+  // Bytes to ask of the kernel as receive buffer, 1 to 16 MiB.
+  uint32_t receive_buffer;
+  // Milliseconds that connect may take over all addresses, 1 to 600,000.
+  uint32_t connect_timeout;
+  // Milliseconds that one send may take, 1 to 29,000.
+  uint32_t send_timeout;
+  // Milliseconds that disconnect may take, 0 to 60,000.
+  uint32_t linger;
+  // 1: a kernel thread, one for the whole process, does the submitting.
+  int32_t sqpoll;
+  // Milliseconds without work after which that thread sleeps, 1 to 60,000.
+  uint32_t sqpoll_idle;
+  // CPU to which that thread is bound, 0 to 4,095, or -1.
+  int32_t sqpoll_cpu;
+};
+
+// Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the
+// pointer that was given with it. Called from any thread that is inside the library, and from the
+// library's own; the text is gone after the return. It must not call the library.
+typedef void (*ktli_uring_log_fn)(int level, const char *text, void *context);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// Opens a session, which is not connected yet.
+//
+// Returns a handle, which is a number and not an address, or NULL with errno: EMFILE when 65,536
+// sessions are open; the kernel's reason (ENOSYS, EPERM, ENOMEM) when KTLI_URING_BACKEND is `uring`
+// and io_uring cannot be had.
+//
+// Any thread. The session is the caller's until `ktli_uring_close`.
+void *ktli_uring_open(void);
+
+// Closes a session, disconnecting it first; see `ktli_uring_disconnect`.
+//
+// Returns 0, or -1 with errno: EINVAL for NULL, EBADF for a handle that is not open.
+//
+// Any thread, also while others are inside `send`, `receive` or `poll` of the same session: they
+// return. From then on the handle is stale: using it fails, and does nothing else.
+int ktli_uring_close(void *dh);
+
+// Connects a session over TCP to `host` (a name or an IPv4 or IPv6 address) and `port` (a number or a
+// service's name), waiting at most for KTLI_URING_CONNECT_TIMEOUT. The resolver's own time is extra.
+//
+// Returns 0, or -1 with errno: EINVAL for a NULL argument, EBADF for a handle that is not open,
+// EISCONN when it is connected, EALREADY while another thread connects or disconnects it,
+// EPROTONOSUPPORT when `usetls` is not 0, EHOSTUNREACH when the name is not known, ETIMEDOUT,
+// ECONNREFUSED or what else the kernel says, ECONNABORTED when another thread disconnected it.
+//
+// Any thread. Both strings are the caller's and are not used after the return.
+//
+// # Safety
+// `host` and `port` must be NULL or terminated strings.
+int ktli_uring_connect(void *dh, char *host, char *port, int usetls);
+
+// Disconnects a session: sends what was accepted, closes the sending direction, reads until the drive
+// has closed its own, for at most KTLI_URING_LINGER together, and closes the socket. On a dead
+// connection it does not wait. The session can be connected again.
+//
+// Returns 0, also when there is nothing to disconnect, or -1 with errno: EINVAL for NULL, EBADF for a
+// handle that is not open.
+//
+// Any thread, also while others are inside `send` or `receive`, which then fail with ECONNABORTED or
+// ENOTCONN within 100 ms, or inside `poll`, which waits for its time-out.
+int ktli_uring_disconnect(void *dh);
+
+// Sends a message: all bytes of the `msgcnt` entries of `msg`, in order.
+//
+// Returns their number, or -1 with errno; never a part. EINVAL for NULL or a negative count, EBADF for
+// a handle that is not open, ENOTCONN when it is not connected, EFAULT, EMSGSIZE for more than INT_MAX
+// bytes, EBUSY while another thread is inside `send` of this session, ETIMEDOUT after
+// KTLI_URING_SEND_TIMEOUT (the connection is dead then), ECONNABORTED when it was disconnected
+// meanwhile, ENOMEM, or what the kernel said of the connection, which also later sends then fail with.
+//
+// A success means that the message was accepted, not that it has left: the thread that polls sends it,
+// usually within microseconds. A session that nobody polls, or has stopped to poll, sends for itself:
+// before `send` returns, or at most 20 ms later. `_exit`, abort and a killing signal lose what was
+// accepted and has not left; `disconnect`, `close` and exit do not.
+//
+// One thread at a time. Vector and memory are the caller's and are not used after the return.
+//
+// # Safety
+// `msg` must be NULL or point to `msgcnt` entries whose memory can be read.
+int ktli_uring_send(void *dh, struct kiovec *msg, int msgcnt);
+
+// Receives exactly as many bytes as the `msgcnt` entries of `msg` hold, waiting for them as long as it
+// takes.
+//
+// Returns their number, or -1 with errno; never a part. EINVAL for NULL or a negative count, EBADF for
+// a handle that is not open, ENOTCONN when it is not connected, EFAULT, EMSGSIZE for more than INT_MAX
+// bytes, EBUSY while another thread is inside `poll` or `receive` of this session, ECONNRESET when the
+// drive has closed the connection, ECONNABORTED when it was disconnected meanwhile, EPROTO when what
+// came is not a Kinetic PDU, ENOMEM, or what the kernel said of the connection.
+//
+// One thread at a time. Vector and memory are the caller's and are not used after the return.
+//
+// # Safety
+// `msg` must be NULL or point to `msgcnt` entries whose memory can be written and is used by nobody
+// else meanwhile.
+int ktli_uring_receive(void *dh, struct kiovec *msg, int msgcnt);
+
+// Waits until a message can be received, at most `timeout` milliseconds (0: does not wait; negative:
+// no limit).
+//
+// Returns 1 when PDU, message and a small value are there as a whole, or all but a value that is large
+// (48 KiB or more) or a message too large to be buffered (256 KiB); 0 when the time has passed. On a
+// session that is not connected, dead or closed it waits for the time-out, too, and returns 0 (a
+// negative time-out is 1 s there unless the connection is dead), or with KTLI_URING_HANGUP=report and a
+// dead connection 1. -1 with errno only for a wrong use: EINVAL for NULL, EBADF for what never was a
+// handle, EBUSY while another thread is inside `poll` or `receive` of this session.
+//
+// One thread at a time, the same that calls `receive`. While it waits it sends what `send` accepted.
+int ktli_uring_poll(void *dh, int timeout);
+
+// Fills in the options in force for sessions that connect from now on. `config->size` must be set.
+//
+// Returns 0, or -1 with errno EINVAL for NULL or an impossible size. Any thread.
+//
+// # Safety
+// `config` must be NULL or point to `config->size` bytes.
+int ktli_uring_get_config(struct ktli_uring_config *config);
+
+// Sets the options for sessions that connect from now on. Members beyond `config->size` stay as they
+// are. An environment variable for the same option beats what is set here.
+//
+// Returns 0, or -1 with errno EINVAL for NULL, an impossible size or a value out of its range, which is
+// named in the log; then nothing is changed. Any thread.
+//
+// # Safety
+// `config` must be NULL or point to `config->size` bytes.
+int ktli_uring_configure(const struct ktli_uring_config *config);
+
+// Sends log lines to `callback` from now on instead of stderr; NULL: to stderr again. Which levels there
+// are is KTLI_URING_LOG's matter. `context` is passed on and must stay valid.
+//
+// Returns 0. Any thread; another thread may be inside the former callback when this returns.
+//
+// # Safety
+// `callback` must be NULL or a function of that type that may be called from any thread.
+int ktli_uring_set_log(ktli_uring_log_fn callback, void *context);
+
+// Writes a line that tells what new connections will use (io_uring with which flags, or plain system
+// calls and why) to `buffer`, cut to `size` bytes with the terminating zero.
+//
+// Returns the length of the whole line without the zero, like snprintf, or -1 with errno EINVAL for a
+// NULL buffer with a size. Any thread.
+//
+// # Safety
+// `buffer` must be NULL with `size` 0, or point to `size` bytes that can be written.
+int ktli_uring_describe(char *buffer, size_t size);
+
+// The library's version, as "major.minor.patch". Never NULL; the text is static.
+const char *ktli_uring_version(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* KTLI_URING_H */

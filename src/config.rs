@@ -1,0 +1,269 @@
+//! The options: their names, ranges and defaults, from the environment and from C.
+//!
+//! An environment variable beats what the program set through `ktli_uring_configure`: it is the word
+//! of whoever runs the program. The environment is read once, when the first session is opened or the
+//! options are first asked for; a connection keeps the options with which it was made.
+
+use std::sync::{Mutex, OnceLock};
+
+use log::warn;
+
+use crate::{ring::setup::Sqpoll, sync::lock};
+
+/// Which engine carries the bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Backend {
+    /// io_uring, and plain system calls where the kernel refuses it.
+    Auto,
+    /// io_uring or nothing: `open` fails where the kernel refuses it.
+    Uring,
+    /// Plain system calls.
+    Socket,
+}
+
+/// All options. Sizes are bytes, times are milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Which engine carries the bytes.
+    pub backend: Backend,
+    /// Look for the borders of Kinetic messages (false: `KTLI_URING_FRAMING=none`).
+    pub framing: bool,
+    /// On a dead connection let `poll` say 1 (true: `KTLI_URING_HANGUP=report`) instead of waiting.
+    pub report_hangup: bool,
+    /// What to ask of the kernel as send buffer.
+    pub send_buffer: u32,
+    /// What to ask of the kernel as receive buffer.
+    pub receive_buffer: u32,
+    /// How long `connect` may take, over all addresses.
+    pub connect_timeout: u32,
+    /// How long one `send` may take.
+    pub send_timeout: u32,
+    /// How long `disconnect` may take to bring what was accepted to the peer.
+    pub linger: u32,
+    /// Let a kernel thread do the submitting.
+    pub sqpoll: bool,
+    /// After how long without work that thread sleeps.
+    pub sqpoll_idle: u32,
+    /// The CPU of that thread; -1 for any.
+    pub sqpoll_cpu: i32,
+}
+
+/// The default values.
+pub const DEFAULTS: Options = Options {
+    backend: Backend::Auto,
+    framing: true,
+    report_hangup: false,
+    send_buffer: 5 << 20,
+    receive_buffer: 5 << 20,
+    connect_timeout: 10_000,
+    send_timeout: 25_000,
+    linger: 1_000,
+    sqpoll: false,
+    sqpoll_idle: 50,
+    sqpoll_cpu: -1,
+};
+
+/// The range of an option that is a number.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    /// The least value.
+    pub min: i64,
+    /// The greatest value.
+    pub max: i64,
+}
+
+/// Range of both socket buffers, in bytes.
+pub const BUFFER: Range = Range { min: 1 << 20, max: 16 << 20 };
+/// Range of the connect time-out, in milliseconds.
+pub const CONNECT_TIMEOUT: Range = Range { min: 1, max: 600_000 };
+/// Range of the send time-out, in milliseconds: always below the 30 s after which libkinetic gives a
+/// request up and may free the memory that is being sent.
+pub const SEND_TIMEOUT: Range = Range { min: 1, max: 29_000 };
+/// Range of the linger time, in milliseconds.
+pub const LINGER: Range = Range { min: 0, max: 60_000 };
+/// Range of SQPOLL's idle time, in milliseconds.
+pub const SQPOLL_IDLE: Range = Range { min: 1, max: 60_000 };
+/// Range of SQPOLL's CPU.
+pub const SQPOLL_CPU: Range = Range { min: -1, max: 4_095 };
+
+impl Options {
+    /// SQPOLL as the ring layer takes it.
+    pub fn sqpoll(&self) -> Option<Sqpoll> {
+        self.sqpoll
+            .then(|| Sqpoll { idle_ms: self.sqpoll_idle, cpu: u32::try_from(self.sqpoll_cpu).ok() })
+    }
+
+    /// These options, changed by the variables that `lookup` knows. Each value that cannot be used is
+    /// told to `complain` and leaves the option as it was.
+    pub fn read(
+        mut self,
+        lookup: &dyn Fn(&str) -> Option<String>,
+        complain: &mut dyn FnMut(String),
+    ) -> Options {
+        let mut reader = Reader { lookup, complain };
+        reader.word("BACKEND", &mut self.backend, &[
+            ("auto", Backend::Auto),
+            ("uring", Backend::Uring),
+            ("socket", Backend::Socket),
+        ]);
+        reader.word("FRAMING", &mut self.framing, &[("kinetic", true), ("none", false)]);
+        reader.word("HANGUP", &mut self.report_hangup, &[("wait", false), ("report", true)]);
+        reader.number("SNDBUF", &mut self.send_buffer, BUFFER);
+        reader.number("RCVBUF", &mut self.receive_buffer, BUFFER);
+        reader.number("CONNECT_TIMEOUT", &mut self.connect_timeout, CONNECT_TIMEOUT);
+        reader.number("SEND_TIMEOUT", &mut self.send_timeout, SEND_TIMEOUT);
+        reader.number("LINGER", &mut self.linger, LINGER);
+        reader.word("SQPOLL", &mut self.sqpoll, &[("0", false), ("1", true)]);
+        reader.number("SQPOLL_IDLE", &mut self.sqpoll_idle, SQPOLL_IDLE);
+        reader.number("SQPOLL_CPU", &mut self.sqpoll_cpu, SQPOLL_CPU);
+        self
+    }
+}
+
+struct Reader<'r> {
+    lookup: &'r dyn Fn(&str) -> Option<String>,
+    complain: &'r mut dyn FnMut(String),
+}
+
+impl Reader<'_> {
+    fn word<T: Copy + PartialEq>(&mut self, name: &str, option: &mut T, words: &[(&str, T)]) {
+        let name = format!("KTLI_URING_{name}");
+        let Some(text) = (self.lookup)(&name) else { return };
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            *option = *value;
+            return;
+        }
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let kept = words.iter().find(|(_, value)| value == option).map_or("", |(word, _)| word);
+        (self.complain)(format!(
+            "{name}={text:?} is not one of {}: using {kept}",
+            known.join(", ")
+        ));
+    }
+
+    fn number<T: Copy + TryFrom<i64> + Into<i64>>(&mut self, name: &str, option: &mut T, range: Range) {
+        let name = format!("KTLI_URING_{name}");
+        let Some(text) = (self.lookup)(&name) else { return };
+        let number = text.parse().ok().filter(|number| (range.min..=range.max).contains(number));
+        if let Some(value) = number.and_then(|number| T::try_from(number).ok()) {
+            *option = value;
+            return;
+        }
+        let kept: i64 = (*option).into();
+        (self.complain)(format!(
+            "{name}={text:?} is not a number from {} to {}: using {kept}",
+            range.min, range.max
+        ));
+    }
+}
+
+/// What the program set, or the defaults.
+static PROGRAM: Mutex<Options> = Mutex::new(DEFAULTS);
+
+fn environment(options: Options, complain: bool) -> Options {
+    // Read once: the environment may be changed later by threads that this library cannot stop.
+    static VARIABLES: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    let variables = VARIABLES.get_or_init(|| {
+        std::env::vars_os()
+            .filter_map(|(name, value)| {
+                let name = name.into_string().ok()?;
+                name.starts_with("KTLI_URING_").then(|| (name, value.to_string_lossy().into_owned()))
+            })
+            .collect()
+    });
+    options.read(
+        &|name| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()),
+        &mut |text| {
+            if complain {
+                warn!("{text}");
+            }
+        },
+    )
+}
+
+/// The options in force for sessions that connect from now on.
+pub fn current() -> Options {
+    static COMPLAINED: OnceLock<()> = OnceLock::new();
+    let mut first = false;
+    COMPLAINED.get_or_init(|| first = true);
+    environment(program(), first)
+}
+
+/// What the program set, without the environment.
+pub fn program() -> Options {
+    *lock(&PROGRAM)
+}
+
+/// Sets the program's options.
+pub fn set(options: Options) {
+    *lock(&PROGRAM) = options;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> (Options, Vec<String>) {
+        let mut complaints = Vec::new();
+        let options = DEFAULTS.read(
+            &|name| variables.iter().find(|(known, _)| *known == name).map(|(_, v)| v.to_string()),
+            &mut |text| complaints.push(text),
+        );
+        (options, complaints)
+    }
+
+    #[test]
+    fn every_option_can_be_set() {
+        let (options, complaints) = read(&[
+            ("KTLI_URING_BACKEND", "socket"),
+            ("KTLI_URING_FRAMING", "none"),
+            ("KTLI_URING_HANGUP", "report"),
+            ("KTLI_URING_SNDBUF", "1048576"),
+            ("KTLI_URING_RCVBUF", "16777216"),
+            ("KTLI_URING_CONNECT_TIMEOUT", "1"),
+            ("KTLI_URING_SEND_TIMEOUT", "29000"),
+            ("KTLI_URING_LINGER", "0"),
+            ("KTLI_URING_SQPOLL", "1"),
+            ("KTLI_URING_SQPOLL_IDLE", "7"),
+            ("KTLI_URING_SQPOLL_CPU", "1"),
+        ]);
+        assert_eq!(complaints, [""; 0]);
+        assert_eq!(options, Options {
+            backend: Backend::Socket,
+            framing: false,
+            report_hangup: true,
+            send_buffer: 1 << 20,
+            receive_buffer: 16 << 20,
+            connect_timeout: 1,
+            send_timeout: 29_000,
+            linger: 0,
+            sqpoll: true,
+            sqpoll_idle: 7,
+            sqpoll_cpu: 1,
+        });
+        assert_eq!(options.sqpoll(), Some(Sqpoll { idle_ms: 7, cpu: Some(1) }));
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_range_and_the_default_is_used() {
+        for text in ["1048575", "16777217", "-1", "5M", "", "99999999999999999999"] {
+            let (options, complaints) = read(&[("KTLI_URING_SNDBUF", text)]);
+            assert_eq!(options, DEFAULTS);
+            assert_eq!(complaints, [format!(
+                "KTLI_URING_SNDBUF={text:?} is not a number from 1048576 to 16777216: using 5242880"
+            )]);
+        }
+        let (options, complaints) = read(&[("KTLI_URING_BACKEND", "sockets")]);
+        assert_eq!(options, DEFAULTS);
+        assert_eq!(complaints, [
+            "KTLI_URING_BACKEND=\"sockets\" is not one of auto, uring, socket: using auto"
+        ]);
+    }
+
+    #[test]
+    fn a_send_gives_up_before_libkinetic_does() {
+        let (options, complaints) = read(&[("KTLI_URING_SEND_TIMEOUT", "30000")]);
+        assert_eq!(options.send_timeout, 25_000);
+        assert_eq!(complaints.len(), 1);
+    }
+}

@@ -1,0 +1,221 @@
+//! One connection: what its two halves share, and how it ends.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, AtomicI32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use log::{debug, warn};
+use socket2::Socket;
+
+use crate::{
+    config::Options,
+    error::Errno,
+    handoff::{Flushed, Handoff},
+    socket::{
+        calls::{self, Interest, Wake},
+        segment::{Batch, Outgoing},
+    },
+    sync::lock,
+};
+
+/// How many bytes `send` lets gather: several messages of the largest size that is staged.
+pub const STAGING: usize = 512 << 10;
+
+/// A connected socket with everything that the two halves share.
+pub struct Connection {
+    socket: Socket,
+    /// Wakes the receiver.
+    pub wake: Wake,
+    /// Who sends what, and when.
+    pub handoff: Handoff,
+    /// The options with which it was made.
+    pub options: Options,
+    /// Somebody disconnects: calls in progress are to return.
+    leaving: AtomicBool,
+    /// Why sending is over; 0 while it is not.
+    send_error: AtomicI32,
+    /// Why receiving is over; 0 while it is not.
+    receive_error: AtomicI32,
+}
+
+/// All connections there are, for those who act on all of them: the sweeper and the exit handler.
+static ALL: Mutex<Vec<Weak<Connection>>> = Mutex::new(Vec::new());
+
+/// All connections there are.
+pub fn all() -> Vec<Arc<Connection>> {
+    // A forked child may find the lock held for ever by a thread that it does not have.
+    crate::sync::try_lock(&ALL).map_or_else(Vec::new, |all| all.iter().filter_map(Weak::upgrade).collect())
+}
+
+impl Connection {
+    /// Takes over a connected, blocking socket. Fails where an eventfd cannot be had.
+    pub fn new(socket: Socket, options: Options) -> Result<Arc<Self>, Errno> {
+        let connection = Arc::new(Connection {
+            socket,
+            wake: Wake::new()?,
+            handoff: Handoff::new(STAGING),
+            options,
+            leaving: AtomicBool::new(false),
+            send_error: AtomicI32::new(0),
+            receive_error: AtomicI32::new(0),
+        });
+        let mut all = lock(&ALL);
+        all.retain(|other| other.strong_count() > 0);
+        all.push(Arc::downgrade(&connection));
+        Ok(connection)
+    }
+
+    /// The socket.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Is somebody disconnecting?
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+
+    /// Why nothing can be sent any more.
+    pub fn send_error(&self) -> Option<Errno> {
+        Some(Errno(self.send_error.load(Ordering::Acquire))).filter(|errno| errno.0 != 0)
+    }
+
+    /// Why nothing can be received any more.
+    pub fn receive_error(&self) -> Option<Errno> {
+        Some(Errno(self.receive_error.load(Ordering::Acquire))).filter(|errno| errno.0 != 0)
+    }
+
+    /// Sending has failed: every later send fails with `errno`, the first one that was noted.
+    pub fn fail_send(&self, errno: Errno) -> Errno {
+        match self.send_error.compare_exchange(0, errno.0, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                debug!("sending is over: {errno}");
+                errno
+            }
+            Err(first) => Errno(first),
+        }
+    }
+
+    /// The connection is dead, in both directions, for the reason `errno`; what waits in the kernel
+    /// for either half is cut short.
+    pub fn kill(&self, errno: Errno) -> Errno {
+        let first = self.receive_error.compare_exchange(0, errno.0, Ordering::AcqRel, Ordering::Acquire);
+        self.fail_send(errno);
+        if first.is_ok() {
+            // Fails only where the peer has already gone.
+            let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        }
+        errno
+    }
+
+    /// Sends what is pending, without waiting. For threads that have no ring.
+    pub fn flush_now(&self) {
+        let sent = self.handoff.flush(|bytes| {
+            let mut batch = Batch::new();
+            batch.push(Outgoing::new(bytes));
+            calls::send(self.fd(), &batch)
+        });
+        match sent {
+            Ok(Flushed::All | Flushed::Busy) => {}
+            // The receiver, if it sleeps, takes over the waiting for room.
+            Ok(Flushed::Full) => self.wake.wake(),
+            Err(error) => {
+                self.fail_send(error.into());
+            }
+        }
+    }
+
+    /// Makes calls in progress return: the receiver at once, a waiting sender within 50 ms.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+        self.wake.wake();
+    }
+
+    /// Brings what was accepted to the peer, as far as that can be done until `deadline`, and closes
+    /// the sending direction. Neither half may be at work any more.
+    pub fn finish_sending(&self, deadline: Instant) {
+        if self.send_error().is_none() {
+            let mut wire = self.handoff.begin_flush();
+            while !wire.pending().is_empty() {
+                let mut batch = Batch::new();
+                batch.push(Outgoing::new(wire.pending()));
+                match calls::send(self.fd(), &batch) {
+                    Ok(count) => wire.sent(count),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                        let left = deadline.saturating_duration_since(Instant::now());
+                        if left.is_zero() {
+                            warn!(
+                                "{} bytes that were accepted were not taken by the drive in time",
+                                wire.pending().len()
+                            );
+                            self.fail_send(Errno::TIMEDOUT);
+                            return;
+                        }
+                        let _ = calls::wait([Interest { fd: self.fd(), read: false, write: true }], Some(left));
+                    }
+                    Err(error) => {
+                        self.fail_send(error.into());
+                        return;
+                    }
+                }
+            }
+        }
+        self.close_sending();
+    }
+
+    /// Closes the sending direction: the peer reads the end of the stream behind what was sent.
+    pub fn close_sending(&self) {
+        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Reads and discards until the peer closes or `deadline` passes. Closing with unread bytes would
+    /// make the kernel send a reset, which destroys what the peer has not read yet.
+    pub fn discard_until_closed(&self, deadline: Instant) {
+        let mut scratch = vec![0; 64 << 10];
+        while self.receive_error().is_none() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            if !self.discard_some(&mut scratch) {
+                return;
+            }
+            let _ = calls::wait([Interest { fd: self.fd(), read: true, write: false }], Some(left));
+        }
+    }
+
+    /// Reads and discards what is there. False when the peer has closed.
+    pub fn discard_some(&self, scratch: &mut [u8]) -> bool {
+        // Bounded, so that a peer that never stops sending is looked at against the deadline.
+        for _ in 0..64 {
+            let mut batch = Batch::new();
+            batch.push(crate::socket::segment::Incoming::new(scratch));
+            match calls::receive(self.fd(), &batch) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => {
+                    return matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
+                    );
+                }
+            }
+        }
+        true
+    }
+
+    /// The linger time: none on a connection that is dead.
+    pub fn linger(&self) -> Duration {
+        if self.send_error().is_some() || self.receive_error().is_some() {
+            Duration::ZERO
+        } else {
+            Duration::from_millis(self.options.linger.into())
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The C boundary: the only place that sees C's types, pointers and errno.
+//!
+//! `driver` has the seven functions and the table, `control` the functions beside them, `types` the
+//! structures, `guard` turns results and panics into C's return values. A function here checks its
+//! arguments, makes safe types of them, calls the crate, and nothing else.
+
+pub mod control;
+pub mod driver;
+mod guard;
+pub mod types;

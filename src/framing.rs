@@ -1,0 +1,249 @@
+//! Where the caller is in the stream of messages: pure bookkeeping over the bytes it has taken.
+//!
+//! A Kinetic message is a PDU of nine bytes ('F', 32-bit big-endian message length, 32-bit big-endian
+//! value length), then the message, then the value. `poll` has to know these borders: it may announce a
+//! message only when the part that is buffered is there as a whole, since libkinetic cannot survive a
+//! `receive` that fails (see `poll` in [`receive`](crate::receive)).
+
+/// Length of a PDU in bytes.
+pub const PDU: usize = 9;
+/// The first byte of every PDU.
+const MAGIC: u8 = b'F';
+
+/// What `poll` has to do before it can announce a message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: what is buffered is enough.
+    Nothing,
+    /// Wait until this many bytes are buffered.
+    Buffered(usize),
+    /// The next bytes cannot be a PDU; the text says why.
+    Garbage(&'static str),
+}
+
+/// The caller's place in the stream.
+pub struct Framing {
+    on: bool,
+    /// Values of at least this many bytes are not waited for: they are received straight into the
+    /// caller's memory.
+    direct: usize,
+    /// The most bytes that can be buffered at all.
+    capacity: usize,
+    /// The bytes of the current PDU that were taken.
+    pdu: [u8; PDU],
+    taken: usize,
+    /// Bytes of the current message and value that are not taken yet; meaningful once the PDU is.
+    message: usize,
+    value: usize,
+}
+
+impl Framing {
+    /// At the start of a stream. With `on` false every byte is announced as it comes and no border is
+    /// looked for.
+    pub fn new(on: bool, direct: usize, capacity: usize) -> Self {
+        Framing { on, direct, capacity, pdu: [0; PDU], taken: 0, message: 0, value: 0 }
+    }
+
+    /// What `poll` needs, when `buffered` are the bytes received and not taken yet.
+    pub fn need(&self, buffered: &[u8]) -> Need {
+        if !self.on {
+            return Self::at_least(1, buffered);
+        }
+        let (ahead, message, value) = if self.taken == PDU {
+            (0, self.message, self.value)
+        } else {
+            let ahead = PDU - self.taken;
+            if self.taken + buffered.len() > 0 {
+                let first = if self.taken > 0 { self.pdu[0] } else { buffered[0] };
+                if first != MAGIC {
+                    return Need::Garbage("its first byte is not 'F'");
+                }
+            }
+            if buffered.len() < ahead {
+                return Need::Buffered(ahead);
+            }
+            let mut pdu = self.pdu;
+            pdu[self.taken..].copy_from_slice(&buffered[..ahead]);
+            match lengths(&pdu) {
+                Ok((message, value)) => (ahead, message, value),
+                Err(why) => return Need::Garbage(why),
+            }
+        };
+        let value = if value < self.direct { value } else { 0 };
+        let whole = ahead + message + value;
+        if whole <= self.capacity {
+            // An empty message with a large value still needs its PDU, which `whole` counts.
+            Self::at_least(whole, buffered)
+        } else {
+            // A message too long to be buffered (no drive of today sends one) is received straight
+            // into the caller's memory, like a large value.
+            Self::at_least(ahead, buffered)
+        }
+    }
+
+    fn at_least(bytes: usize, buffered: &[u8]) -> Need {
+        if buffered.len() >= bytes { Need::Nothing } else { Need::Buffered(bytes) }
+    }
+
+    /// Takes note of `bytes` handed to the caller. Fails when they cannot be a PDU.
+    pub fn take(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
+        if !self.on {
+            return Ok(());
+        }
+        while !bytes.is_empty() {
+            if self.taken < PDU {
+                let n = bytes.len().min(PDU - self.taken);
+                self.pdu[self.taken..self.taken + n].copy_from_slice(&bytes[..n]);
+                self.taken += n;
+                bytes = &bytes[n..];
+                if self.taken == PDU {
+                    (self.message, self.value) = lengths(&self.pdu)?;
+                    self.next();
+                }
+            } else {
+                let n = bytes.len().min(self.body());
+                self.skip(n);
+                bytes = &bytes[n..];
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes can be received straight into the caller's memory, when nothing is buffered:
+    /// the rest of the current message, since the PDU behind it has to be looked at.
+    pub fn body(&self) -> usize {
+        match (self.on, self.taken) {
+            (false, _) => usize::MAX,
+            (true, PDU) => self.message + self.value,
+            _ => 0,
+        }
+    }
+
+    /// Takes note of `bytes` of the body that went straight to the caller.
+    pub fn skip(&mut self, bytes: usize) {
+        if !self.on {
+            return;
+        }
+        debug_assert!(bytes <= self.body());
+        let of_message = bytes.min(self.message);
+        self.message -= of_message;
+        self.value -= bytes - of_message;
+        self.next();
+    }
+
+    /// True between two messages.
+    pub fn at_border(&self) -> bool {
+        self.taken == 0
+    }
+
+    fn next(&mut self) {
+        if self.message + self.value == 0 {
+            self.taken = 0;
+        }
+    }
+}
+
+/// The two lengths that a PDU announces.
+fn lengths(pdu: &[u8; PDU]) -> Result<(usize, usize), &'static str> {
+    let word = |at: usize| u32::from_be_bytes([pdu[at], pdu[at + 1], pdu[at + 2], pdu[at + 3]]);
+    let (message, value) = (word(1), word(5));
+    if pdu[0] != MAGIC {
+        Err("its first byte is not 'F'")
+    } else if message > i32::MAX as u32 || value > i32::MAX as u32 {
+        // libkinetic keeps both in a signed 32-bit number.
+        Err("it announces 2 GiB or more")
+    } else {
+        Ok((message as usize, value as usize))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(message: usize, value: usize) -> Vec<u8> {
+        let mut bytes = vec![MAGIC];
+        bytes.extend((message as u32).to_be_bytes());
+        bytes.extend((value as u32).to_be_bytes());
+        bytes.resize(PDU + message + value, 7);
+        bytes
+    }
+
+    #[test]
+    fn a_small_message_is_announced_only_as_a_whole() {
+        let bytes = message(20, 30);
+        let framing = Framing::new(true, 1000, 4096);
+        for have in 0..bytes.len() {
+            let want = if have < PDU { PDU } else { bytes.len() };
+            assert_eq!(framing.need(&bytes[..have]), Need::Buffered(want), "{have} bytes");
+        }
+        assert_eq!(framing.need(&bytes), Need::Nothing);
+    }
+
+    #[test]
+    fn a_large_value_is_not_waited_for() {
+        let bytes = message(20, 1000);
+        let framing = Framing::new(true, 1000, 4096);
+        assert_eq!(framing.need(&bytes[..28]), Need::Buffered(29));
+        assert_eq!(framing.need(&bytes[..29]), Need::Nothing);
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_buffered_is_announced_with_its_pdu() {
+        let framing = Framing::new(true, 1000, 4096);
+        assert_eq!(framing.need(&message(5000, 0)[..8]), Need::Buffered(9));
+        assert_eq!(framing.need(&message(5000, 0)[..9]), Need::Nothing);
+    }
+
+    #[test]
+    fn what_is_no_pdu_is_refused() {
+        let framing = Framing::new(true, 1000, 4096);
+        assert!(matches!(framing.need(b"G"), Need::Garbage(_)));
+        assert!(matches!(framing.need(b"F\x80\0\0\0\0\0\0\0"), Need::Garbage(_)));
+        assert!(matches!(framing.need(b"F\0\0\0\0\x80\0\0\0"), Need::Garbage(_)));
+        assert_eq!(framing.need(b"F\x7f\xff\xff\xff\0\0\0\0"), Need::Nothing);
+        let mut framing = framing;
+        assert!(framing.take(b"GGGGGGGGG").is_err());
+    }
+
+    #[test]
+    fn borders_are_found_however_the_bytes_are_taken() {
+        let mut stream = message(3, 5);
+        stream.extend(message(0, 0));
+        stream.extend(message(0, 4));
+        stream.extend(message(2, 0));
+        for step in 1..=stream.len() {
+            let mut framing = Framing::new(true, 1000, 4096);
+            let mut borders = 0;
+            for piece in stream.chunks(step) {
+                framing.take(piece).unwrap();
+                borders += usize::from(framing.at_border());
+            }
+            assert!(framing.at_border(), "steps of {step}");
+            assert!(step != 1 || borders == 4);
+        }
+    }
+
+    #[test]
+    fn polling_inside_a_message_waits_for_the_rest() {
+        let bytes = message(20, 30);
+        let mut framing = Framing::new(true, 1000, 4096);
+        framing.take(&bytes[..5]).unwrap();
+        assert_eq!(framing.need(&bytes[5..8]), Need::Buffered(4));
+        assert_eq!(framing.need(&bytes[5..]), Need::Nothing);
+        framing.take(&bytes[5..14]).unwrap();
+        assert_eq!(framing.body(), 45);
+        assert_eq!(framing.need(&bytes[14..20]), Need::Buffered(45));
+        framing.skip(45);
+        assert!(framing.at_border());
+    }
+
+    #[test]
+    fn without_framing_every_byte_counts() {
+        let mut framing = Framing::new(false, 1000, 4096);
+        assert_eq!(framing.need(b""), Need::Buffered(1));
+        assert_eq!(framing.need(b"x"), Need::Nothing);
+        framing.take(b"whatever").unwrap();
+        assert_eq!(framing.body(), usize::MAX);
+    }
+}

@@ -1,0 +1,322 @@
+//! Who sends the bytes: the protocol between the sender's half and the receiver's half.
+//!
+//! `send` copies a message (or the tail of a large one) into the *staging area* and returns; the
+//! receiver's thread puts it on the *wire* in one operation with whatever else has gathered, before it
+//! sleeps and each time it is woken. That is what makes many small messages cheap, and it keeps an
+//! unmodified libkinetic alive, whose sender still writes to a request after `send` has returned: no
+//! message is complete on the wire before its `send` has done its last work.
+//!
+//! # The two locks
+//!
+//! * `staging` holds the bytes of messages. The sender holds it from the first byte it copies to the
+//!   last, and letting it go is the last thing that `send` does here, so whoever holds it sees whole
+//!   messages only. It is never held across a system call but one: the sender's wake-up of a sleeping
+//!   receiver.
+//! * `wire` is the right to send on the socket, with the bytes that are on their way. It is never kept
+//!   across the return of a driver function. The receiver only ever tries it: a full socket or a busy
+//!   sender must not keep it from reading, or a drive that is blocked on its answers would wait for
+//!   ever.
+//!
+//! Order: `wire` before `staging`. Bytes move from the one to the other by swapping the two vectors,
+//! which costs nothing and keeps the same memory warm in the cache.
+//!
+//! # Why no wake-up is lost
+//!
+//! The receiver sets `receiver` to ASLEEP while it holds `staging` and has seen it empty. The sender
+//! looks at `receiver` while it holds `staging` and has put something in. One of the two comes first:
+//! either the receiver sees the bytes and does not sleep, or the sender sees ASLEEP and wakes it. When
+//! the receiver cannot have the lock, a sender is inside, and it does not sleep either. `make model`
+//! runs this file under loom through every interleaving.
+
+use std::io;
+
+use crate::{
+    error::Errno,
+    sync::{AtomicU8, Mutex, MutexGuard, Ordering, lock, try_lock},
+};
+
+/// No receiver has come by yet, or none for a while: the sender sends for itself.
+const ABSENT: u8 = 0;
+/// The receiver is at work, here or with its caller, and will look before it sleeps.
+const AWAKE: u8 = 1;
+/// The receiver sleeps; whoever stages something wakes it.
+const ASLEEP: u8 = 2;
+/// The receiver sleeps until the full socket takes bytes again: waking it earlier would be in vain.
+const BLOCKED: u8 = 3;
+
+/// The state shared by the two halves of a connection.
+pub struct Handoff {
+    staging: Mutex<Staging>,
+    wire: Mutex<Wire>,
+    receiver: AtomicU8,
+    capacity: usize,
+}
+
+/// Whole messages that wait for the wire, and the tail of a large one.
+struct Staging {
+    bytes: Vec<u8>,
+    /// The sender is on the wire with a large message and will stage its tail afterwards.
+    tail_follows: bool,
+    /// Counts how often the bytes were taken; the sweeper sees by it whether they are still the same.
+    batch: u32,
+    /// The batch that the sweeper saw waiting the last time.
+    seen: u32,
+}
+
+/// Bytes on their way to the socket, in order, ahead of everything that is staged.
+pub struct Wire {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Wire {
+    /// The bytes that have not left yet.
+    pub fn pending(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    /// Takes note that `count` of the pending bytes have left.
+    pub fn sent(&mut self, count: usize) {
+        self.sent += count;
+        debug_assert!(self.sent <= self.bytes.len());
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// Takes over what is staged.
+    fn take(&mut self, staging: &mut Staging) {
+        if staging.bytes.is_empty() {
+            return;
+        }
+        staging.batch = staging.batch.wrapping_add(1);
+        if self.bytes.is_empty() {
+            std::mem::swap(&mut self.bytes, &mut staging.bytes);
+        } else {
+            self.bytes.append(&mut staging.bytes);
+        }
+    }
+}
+
+/// What became of a message that was to be staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Staged {
+    /// It is staged, and a sleeping receiver has been woken to send it.
+    Woken,
+    /// It is staged, and the receiver, awake, will send it before it sleeps.
+    Attended,
+    /// It is staged, and nobody but the caller will send it.
+    Unattended,
+    /// There was no room; nothing was done.
+    Full,
+}
+
+/// How an attempt to send what is pending ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// Nothing is left, but for what came meanwhile.
+    All,
+    /// The socket is full; bytes are left on the wire.
+    Full,
+    /// Another thread has the wire or is staging.
+    Busy,
+}
+
+impl Handoff {
+    /// With nothing staged and no receiver. The staging area holds `capacity` bytes.
+    pub fn new(capacity: usize) -> Self {
+        Handoff {
+            staging: Mutex::new(Staging { bytes: Vec::new(), tail_follows: false, batch: 0, seen: u32::MAX }),
+            wire: Mutex::new(Wire { bytes: Vec::new(), sent: 0 }),
+            receiver: AtomicU8::new(ABSENT),
+            capacity,
+        }
+    }
+
+    // The sender's side. ---------------------------------------------------------------------------
+
+    /// Stages `len` bytes, which `copy` appends, unless more than `limit` would be waiting then.
+    /// `wake` is called when the receiver sleeps; it must not block. Sender's thread.
+    pub fn stage(
+        &self,
+        len: usize,
+        limit: usize,
+        copy: impl FnOnce(&mut Vec<u8>),
+        wake: impl FnOnce(),
+    ) -> Result<Staged, Errno> {
+        let mut staging = lock(&self.staging);
+        if staging.bytes.len() + len > limit.min(self.capacity) {
+            return Ok(Staged::Full);
+        }
+        if staging.bytes.capacity() < self.capacity {
+            let more = self.capacity - staging.bytes.len();
+            staging.bytes.try_reserve_exact(more).map_err(|_| Errno::NOMEM)?;
+        }
+        copy(&mut staging.bytes);
+        Ok(self.publish(wake))
+        // The lock goes here: from now on the message may leave.
+    }
+
+    /// Looks after a sleeping receiver. The caller holds `staging`.
+    fn publish(&self, wake: impl FnOnce()) -> Staged {
+        match self.receiver.load(Ordering::Relaxed) {
+            ABSENT => Staged::Unattended,
+            ASLEEP => {
+                // The receiver may be waking by itself at this moment; then it finds one more count
+                // in its eventfd later on, and looks once in vain.
+                self.receiver.store(AWAKE, Ordering::Relaxed);
+                wake();
+                Staged::Woken
+            }
+            _ => Staged::Attended,
+        }
+    }
+
+    /// The wire for a large message: waits for it, puts what is staged in front, and promises a tail.
+    /// Ends with [`finish_large`](Self::finish_large) or [`abandon_large`](Self::abandon_large).
+    /// Sender's thread.
+    pub fn begin_large(&self) -> MutexGuard<'_, Wire> {
+        let mut wire = lock(&self.wire);
+        let mut staging = lock(&self.staging);
+        wire.take(&mut staging);
+        staging.tail_follows = true;
+        drop(staging);
+        wire
+    }
+
+    /// Stages the tail of the large message whose other bytes have left. Sender's thread.
+    pub fn finish_large(
+        &self,
+        wire: MutexGuard<'_, Wire>,
+        copy: impl FnOnce(&mut Vec<u8>),
+        wake: impl FnOnce(),
+    ) -> Staged {
+        let mut staging = lock(&self.staging);
+        drop(wire);
+        copy(&mut staging.bytes);
+        staging.tail_follows = false;
+        self.publish(wake)
+        // The lock goes here: from now on the message may be complete on the wire.
+    }
+
+    /// Gives the wire back after a large message that failed. Sender's thread.
+    pub fn abandon_large(&self, wire: MutexGuard<'_, Wire>) {
+        lock(&self.staging).tail_follows = false;
+        drop(wire);
+    }
+
+    /// The wire with all that is staged, waiting for whoever has it. For a thread that may block:
+    /// the sender whose receiver is absent or whose staging area is full, or `disconnect`.
+    pub fn begin_flush(&self) -> MutexGuard<'_, Wire> {
+        let mut wire = lock(&self.wire);
+        wire.take(&mut lock(&self.staging));
+        wire
+    }
+
+    // Anyone's. ------------------------------------------------------------------------------------
+
+    /// Sends what is pending without waiting, neither for a lock nor for room in the socket.
+    ///
+    /// `send` returns how many bytes the socket took, or `WouldBlock`. Any other error is returned,
+    /// and what was pending is dropped: the connection is broken in the middle of a message.
+    pub fn flush(&self, mut send: impl FnMut(&[u8]) -> io::Result<usize>) -> io::Result<Flushed> {
+        let Some(mut wire) = try_lock(&self.wire) else {
+            return Ok(Flushed::Busy);
+        };
+        loop {
+            if wire.pending().is_empty() {
+                match try_lock(&self.staging) {
+                    Some(mut staging) => wire.take(&mut staging),
+                    None => return Ok(Flushed::Busy),
+                }
+                if wire.pending().is_empty() {
+                    return Ok(Flushed::All);
+                }
+            }
+            match send(wire.pending()) {
+                Ok(count) => {
+                    wire.sent(count);
+                    if wire.pending().is_empty() {
+                        // What has come since then is looked for before the receiver sleeps.
+                        return Ok(Flushed::All);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Full),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let rest = wire.pending().len();
+                    wire.sent(rest);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    // The receiver's side. -------------------------------------------------------------------------
+
+    /// The receiver enters the driver.
+    pub fn arrive(&self) {
+        if self.receiver.load(Ordering::Relaxed) == ABSENT {
+            self.receiver.store(AWAKE, Ordering::Relaxed);
+        }
+    }
+
+    /// May the receiver sleep? When true, whoever stages something wakes it, unless `blocked`, with
+    /// which it promises to wait for room in the socket. Receiver's thread.
+    pub fn fall_asleep(&self, blocked: bool) -> bool {
+        let Some(staging) = try_lock(&self.staging) else {
+            // A sender is staging and may have looked at `receiver` already.
+            return false;
+        };
+        if blocked {
+            self.receiver.store(BLOCKED, Ordering::Relaxed);
+            return true;
+        }
+        // While a large message is on its way nothing can be sent, and its tail brings a wake-up.
+        if !staging.bytes.is_empty() && !staging.tail_follows {
+            return false;
+        }
+        self.receiver.store(ASLEEP, Ordering::Relaxed);
+        true
+    }
+
+    /// The receiver has woken up, for whatever reason.
+    pub fn woken(&self) {
+        self.receiver.store(AWAKE, Ordering::Relaxed);
+    }
+
+    // The sweeper's side. --------------------------------------------------------------------------
+
+    /// Is anything pending, as far as can be seen without waiting? True in doubt.
+    pub fn is_pending(&self) -> bool {
+        let staged = try_lock(&self.staging).is_none_or(|staging| !staging.bytes.is_empty());
+        staged || try_lock(&self.wire).is_none_or(|wire| !wire.pending().is_empty())
+    }
+
+    /// Does a thread hold one of the locks at this moment?
+    pub fn is_locked(&self) -> bool {
+        try_lock(&self.staging).is_none() || try_lock(&self.wire).is_none()
+    }
+
+    /// Has something been waiting since the sweeper last asked, with nobody asleep who would be woken?
+    /// If so, the caller is to [`flush`](Self::flush) it, and a receiver that is awake but elsewhere
+    /// counts as absent until it comes back.
+    pub fn is_neglected(&self) -> bool {
+        // What a full socket left on the wire is tried again at every look: that costs little, and
+        // whoever left it may be gone.
+        let left_over = try_lock(&self.wire).is_some_and(|wire| !wire.pending().is_empty());
+        let Some(mut staging) = try_lock(&self.staging) else {
+            return false;
+        };
+        if staging.bytes.is_empty() || staging.tail_follows {
+            return left_over;
+        }
+        if staging.seen != staging.batch {
+            staging.seen = staging.batch;
+            return left_over;
+        }
+        let _ = self.receiver.compare_exchange(AWAKE, ABSENT, Ordering::Relaxed, Ordering::Relaxed);
+        true
+    }
+}

@@ -1,0 +1,102 @@
+//! libkinetic's transport on io_uring.
+//!
+//! Kinetic drives are disks that speak keys and values over TCP; libkinetic, their C client, talks to
+//! them through a driver of seven functions, KTLI. This library is such a driver. It is meant to be used
+//! from C, through `include/ktli_uring.h`; what is public here is for the project's own tools and tests.
+//!
+//! # The way of the data
+//!
+//! ```text
+//!   send                                   poll, receive
+//!    |          ffi      the C boundary         |
+//!    |         table     handle -> session      |
+//!    |        session    states, two halves     |
+//!    v                                          v
+//!  transmit ----------> handoff <---------- receive ---- framing, readahead
+//!    |     stages    who sends what    flushes  |
+//!    v                                          v
+//!   ring::transmit                        ring::receive       or socket::transmit, socket::receive
+//!    |                                          |
+//!    +----------------> kernel <----------------+
+//! ```
+//!
+//! # Threads
+//!
+//! * The program's *sender* thread runs `transmit`: it copies small messages into the staging area and
+//!   sends large ones itself.
+//! * The program's *receiver* thread runs `receive`: it reads ahead, and it sends what is staged before
+//!   it sleeps and whenever it is woken. A ring is made by the thread that uses it, one for each half.
+//! * Any thread connects, disconnects and closes (`session`).
+//! * The *sweeper*, the library's only thread of its own, sends what a receiver that stays away leaves
+//!   behind. It sleeps unless something is staged for a receiver that is awake.
+//!
+//! # Memory
+//!
+//! The caller's memory is used only until the call returns: an operation that points to it is complete,
+//! or cancelled and seen to be, on every path. What stays in the kernel between calls are polls, which
+//! point to nothing. Staging area and read-ahead buffer belong to the connection, which lives until its
+//! last user (a half, the session, the sweeper for a moment) lets it go.
+//!
+//! # Unsafe code
+//!
+//! Lives in `ffi`, `ring` and `socket`; every other module forbids it.
+
+#![deny(unsafe_code)]
+
+#[forbid(unsafe_code)]
+mod config;
+#[forbid(unsafe_code)]
+mod connect;
+#[forbid(unsafe_code)]
+mod connection;
+#[forbid(unsafe_code)]
+mod engine;
+#[forbid(unsafe_code)]
+mod error;
+#[forbid(unsafe_code)]
+mod exit;
+#[allow(unsafe_code, reason = "the C boundary")]
+pub mod ffi;
+#[forbid(unsafe_code)]
+mod fork;
+#[forbid(unsafe_code)]
+mod framing;
+#[forbid(unsafe_code)]
+pub mod handoff;
+#[forbid(unsafe_code)]
+mod iovec;
+#[forbid(unsafe_code)]
+mod logger;
+#[forbid(unsafe_code)]
+mod readahead;
+#[forbid(unsafe_code)]
+mod receive;
+#[allow(unsafe_code, reason = "the ring layer")]
+mod ring;
+#[forbid(unsafe_code)]
+mod session;
+#[allow(unsafe_code, reason = "the socket layer")]
+mod socket;
+#[forbid(unsafe_code)]
+mod sweeper;
+#[forbid(unsafe_code)]
+mod sync;
+#[forbid(unsafe_code)]
+mod table;
+#[forbid(unsafe_code)]
+mod transmit;
+
+/// A line that tells what new connections will use.
+pub fn describe() -> String {
+    let options = config::current();
+    if options.backend == config::Backend::Socket {
+        return "plain system calls, as KTLI_URING_BACKEND says".into();
+    }
+    match ring::setup::probe() {
+        Ok(facts) => {
+            let flags = if options.sqpoll { "SQPOLL where the kernel allows it" } else { facts.flags };
+            format!("io_uring: {flags}; two rings a connection; the kernel also has {}", facts.features.join(", "))
+        }
+        Err(refusal) => format!("plain system calls: {}", refusal.advice),
+    }
+}

@@ -1,0 +1,174 @@
+//! The ring layer: a thin safe surface over the io-uring crate.
+//!
+//! `setup` makes rings and says why the kernel refuses them; [`Ring`] submits, waits and reaps;
+//! `transmit` and `receive` are the two engines of a connection. Whatever an operation points to is
+//! borrowed until its completion has been seen: no function here returns with memory in the kernel's
+//! hands, on no path. What may stay in flight between calls are polls, which point to nothing.
+
+pub mod receive;
+pub mod setup;
+pub mod transmit;
+
+use std::{
+    cell::Cell,
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use log::error;
+
+/// What a completion belongs to: the low byte of `user_data`. Above it stands a sequence number, so
+/// that a late completion is never taken for that of another operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A transmission.
+    Send = 1,
+    /// A receive.
+    Receive = 2,
+    /// The poll on the eventfd by which the sender wakes the receiver.
+    Wake = 3,
+    /// The poll for room in a full socket.
+    Room = 4,
+    /// A cancellation.
+    Cancel = 5,
+}
+
+/// Identifies one operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tag(u64);
+
+impl Tag {
+    /// True if the operation is of that kind.
+    pub fn is(self, kind: Kind) -> bool {
+        self.0 & 0xff == kind as u64
+    }
+}
+
+/// One completion.
+#[derive(Clone, Copy)]
+pub struct Completion {
+    /// Whose it is.
+    pub tag: Tag,
+    result: i32,
+    flags: u32,
+}
+
+impl Completion {
+    /// A count of bytes, or the error.
+    pub fn result(&self) -> io::Result<usize> {
+        usize::try_from(self.result).map_err(|_| io::Error::from_raw_os_error(-self.result))
+    }
+
+    /// True if the operation stays armed and will complete again.
+    pub fn has_more(&self) -> bool {
+        cqueue::more(self.flags)
+    }
+}
+
+/// A ring that belongs to one half of a connection, and to the thread that made it.
+pub struct Ring {
+    uring: IoUring,
+    thread: u64,
+    sequence: u64,
+}
+
+/// A number that no other thread of this process has or had: unlike an address or a kernel thread id
+/// it is never used again, and reading it costs no system call.
+fn this_thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static MINE: Cell<u64> = const { Cell::new(0) };
+    }
+    MINE.with(|mine| {
+        if mine.get() == 0 {
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        mine.get()
+    })
+}
+
+impl Ring {
+    /// A new ring for the calling thread. It must be used by no other: the kernel refuses submissions
+    /// to a SINGLE_ISSUER ring from elsewhere (EEXIST), and completes deferred work on that thread only.
+    pub fn new(sqpoll: Option<setup::Sqpoll>) -> io::Result<Ring> {
+        Ok(Ring { uring: setup::build(sqpoll)?, thread: this_thread(), sequence: 0 })
+    }
+
+    /// Was it made by the calling thread?
+    pub fn is_mine(&self) -> bool {
+        self.thread == this_thread()
+    }
+
+    /// A tag for the next operation.
+    fn tag(&mut self, kind: Kind) -> Tag {
+        self.sequence += 1;
+        Tag(self.sequence << 8 | kind as u64)
+    }
+
+    /// Queues an operation. There is always a place: a half never has more than five entries queued
+    /// between two calls of [`enter`](Self::enter), and the queue has eight.
+    ///
+    /// # Safety
+    /// What the entry points to must stay valid, and unused by others where the kernel writes, until
+    /// the completion with this tag has been reaped.
+    unsafe fn push(&mut self, kind: Kind, entry: squeue::Entry) -> Tag {
+        let tag = self.tag(kind);
+        let entry = entry.user_data(tag.0);
+        // SAFETY: Passed on to the caller.
+        if unsafe { self.uring.submission().push(&entry) }.is_err() {
+            // Cannot be, see above; one submission makes room in any case.
+            let _ = self.enter(0, None);
+            // SAFETY: As before.
+            let pushed = unsafe { self.uring.submission().push(&entry) };
+            assert!(pushed.is_ok(), "the submission queue is full");
+        }
+        tag
+    }
+
+    /// Queues the cancellation of an operation.
+    fn push_cancel(&mut self, tag: Tag) {
+        // SAFETY: The entry points to no memory.
+        unsafe { self.push(Kind::Cancel, opcode::AsyncCancel::new(tag.0).build()) };
+    }
+
+    /// Submits what is queued and waits until `want` completions can be reaped, `timeout` has passed
+    /// (`None`: no limit) or a signal came. Errors that only mean "look again" are not reported.
+    fn enter(&mut self, want: usize, timeout: Option<Duration>) -> io::Result<()> {
+        let result = match timeout {
+            Some(timeout) if want > 0 => {
+                let timespec = types::Timespec::from(timeout);
+                let args = types::SubmitArgs::new().timespec(&timespec);
+                self.uring.submitter().submit_with_args(want, &args)
+            }
+            _ => self.uring.submit_and_wait(want),
+        };
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error() {
+                // EBUSY and EAGAIN: the kernel wants completions reaped, or is short of memory.
+                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Waits for any completion on a path that must not end before it has come: what the kernel
+    /// still holds is somebody's memory.
+    fn enter_until_reaped(&mut self) {
+        if let Err(error) = self.enter(1, None) {
+            // No error is known that could come here; giving up would leave memory in the kernel's
+            // hands, so this looks again instead.
+            error!("io_uring_enter failed while an operation was in flight: {error}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The next completion, if one is there.
+    fn reap(&mut self) -> Option<Completion> {
+        let entry = self.uring.completion().next()?;
+        Some(Completion { tag: Tag(entry.user_data()), result: entry.result(), flags: entry.flags() })
+    }
+}

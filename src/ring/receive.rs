@@ -1,0 +1,214 @@
+//! The receiver's engine on a ring.
+//!
+//! One receive is in flight while the receiver sleeps, beside a multishot poll on the eventfd by which
+//! the sender wakes it and, when the socket is full, a poll for room. A flush is submitted together
+//! with the receive: one system call for both.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    time::Duration,
+};
+
+use io_uring::{
+    opcode,
+    types::Fd,
+};
+
+use super::{Completion, Kind, Ring, Tag};
+use crate::{
+    receive::Receiving,
+    socket::{
+        calls::Wake,
+        segment::{Batch, In},
+    },
+};
+
+/// A ring with the polls that stay armed on it between receives.
+pub struct ReceiveRing {
+    ring: Ring,
+    wake_armed: bool,
+    room_armed: bool,
+}
+
+impl ReceiveRing {
+    /// On a ring of the calling thread.
+    pub fn new(ring: Ring) -> Self {
+        ReceiveRing { ring, wake_armed: false, room_armed: false }
+    }
+
+    /// Was it made by the calling thread?
+    pub fn is_mine(&self) -> bool {
+        self.ring.is_mine()
+    }
+
+    /// Receives into the pieces of `batch`: all of them with `all`, else what comes first. `drive` is
+    /// given the receive in progress and does the waiting; when it returns, the receive has ended or is
+    /// cancelled. The result is `None` if nothing was received.
+    pub fn receive<R>(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        wake: &Wake,
+        batch: &Batch<'_, In>,
+        all: bool,
+        drive: impl FnOnce(&mut dyn Receiving) -> R,
+    ) -> (R, Option<io::Result<usize>>) {
+        let mut header = batch.header();
+        let flags = if all { libc::MSG_WAITALL } else { 0 };
+        let entry = match batch.segments() {
+            [one] => {
+                let len = u32::try_from(one.len()).unwrap_or(u32::MAX);
+                opcode::Recv::new(Fd(socket.as_raw_fd()), one.base(), len).flags(flags).build()
+            }
+            _ => opcode::RecvMsg::new(Fd(socket.as_raw_fd()), &mut header)
+                .flags(flags as u32)
+                .build(),
+        };
+        let mut receiving = RingReceiving {
+            half: self,
+            socket,
+            wake,
+            entry: Some(entry),
+            tag: None,
+            result: None,
+            send: None,
+        };
+        let outcome = drive(&mut receiving);
+        receiving.settle();
+        let result = receiving.result.take();
+        drop(receiving);
+        let result = result.filter(|result| {
+            !matches!(result, Err(error) if error.raw_os_error() == Some(libc::ECANCELED))
+        });
+        (outcome, result)
+    }
+}
+
+/// A receive in progress. Dropping it, in whatever way, waits for its completion.
+struct RingReceiving<'o> {
+    half: &'o mut ReceiveRing,
+    socket: BorrowedFd<'o>,
+    wake: &'o Wake,
+    /// The receive, until it is queued.
+    entry: Option<io_uring::squeue::Entry>,
+    /// The receive in flight.
+    tag: Option<Tag>,
+    result: Option<io::Result<usize>>,
+    /// The transmission in flight, and how it ended.
+    send: Option<(Tag, Option<io::Result<usize>>)>,
+}
+
+impl RingReceiving<'_> {
+    /// Queues the receive, once.
+    fn start(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            // SAFETY: The entry names the batch's pieces or the header on the stack of `receive`,
+            // which outlive this value; and this value does not end, not even by a panic, before
+            // the completion has been reaped.
+            self.tag = Some(unsafe { self.half.ring.push(Kind::Receive, entry) });
+        }
+    }
+
+    /// Takes note of all completions that are there. True if there were any.
+    fn reap(&mut self) -> bool {
+        let mut any = false;
+        while let Some(completion) = self.half.ring.reap() {
+            any = true;
+            self.note(completion);
+        }
+        any
+    }
+
+    fn note(&mut self, completion: Completion) {
+        if self.tag == Some(completion.tag) {
+            self.tag = None;
+            self.result = Some(completion.result());
+        } else if completion.tag.is(Kind::Wake) {
+            self.half.wake_armed = completion.has_more();
+        } else if completion.tag.is(Kind::Room) {
+            self.half.room_armed = false;
+        } else if let Some((tag, result)) = &mut self.send
+            && *tag == completion.tag
+        {
+            *result = Some(completion.result());
+        }
+    }
+
+    /// Ends the receive: cancels it if it is in flight.
+    fn settle(&mut self) {
+        let Some(tag) = self.tag else { return };
+        if self.reap() && self.tag.is_none() {
+            return;
+        }
+        self.half.ring.push_cancel(tag);
+        while self.tag.is_some() {
+            self.half.ring.enter_until_reaped();
+            self.reap();
+        }
+    }
+}
+
+impl Drop for RingReceiving<'_> {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+impl Receiving for RingReceiving<'_> {
+    fn is_done(&self) -> bool {
+        self.result.is_some()
+    }
+
+    fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let entry = opcode::Send::new(Fd(self.socket.as_raw_fd()), bytes.as_ptr(), len)
+            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            .build();
+        // SAFETY: `bytes` is borrowed for this call, and the call does not return before the
+        // completion has been reaped; nothing in between panics.
+        let tag = unsafe { self.half.ring.push(Kind::Send, entry) };
+        self.send = Some((tag, None));
+        // Behind the transmission, in the same system call, goes the receive: what the drive has
+        // answered meanwhile is then there at once.
+        self.start();
+        let mut failure = self.half.ring.enter(0, None).err();
+        loop {
+            self.reap();
+            if let Some((_, Some(result))) = &mut self.send {
+                let result = std::mem::replace(result, Ok(0));
+                self.send = None;
+                return result;
+            }
+            // It does not wait, so it is complete after the submission, but with SQPOLL, where
+            // another thread does the submitting.
+            if let Some(error) = failure.take() {
+                log::error!("io_uring_enter failed in a flush: {error}");
+            }
+            self.half.ring.enter_until_reaped();
+        }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<()> {
+        self.start();
+        if !self.half.wake_armed {
+            let fd = Fd(self.wake.as_fd().as_raw_fd());
+            let entry = opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build();
+            // SAFETY: A poll points to no memory.
+            unsafe { self.half.ring.push(Kind::Wake, entry) };
+            self.half.wake_armed = true;
+        }
+        if writable && !self.half.room_armed {
+            let fd = Fd(self.socket.as_raw_fd());
+            let entry = opcode::PollAdd::new(fd, libc::POLLOUT as u32).build();
+            // SAFETY: A poll points to no memory.
+            unsafe { self.half.ring.push(Kind::Room, entry) };
+            self.half.room_armed = true;
+        }
+        // Completions that are there already are a reason not to wait.
+        if !self.reap() {
+            self.half.ring.enter(1, timeout)?;
+            self.reap();
+        }
+        Ok(())
+    }
+}

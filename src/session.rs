@@ -1,0 +1,326 @@
+//! A session: what a handle stands for, from `open` to `close`.
+//!
+//! It is connected and disconnected, perhaps many times, by any thread, while one thread sends and
+//! another polls and receives. Each half sits behind a lock of its own that only its caller holds for
+//! long; the states are behind a third, `life`. A thread that holds a half never waits for `life`, and
+//! one that changes the state takes `life` first. Halves carry the handle's generation, so that a call
+//! with a stale handle never touches the session that has its place now.
+
+use std::{
+    ffi::CStr,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use log::{debug, warn};
+
+use crate::{
+    config,
+    connect,
+    connection::Connection,
+    error::Errno,
+    iovec::Cursor,
+    receive::{Polled, Receive},
+    socket::segment::In,
+    sync::{lock, try_lock},
+    transmit::{Message, Transmit},
+};
+
+/// What a negative time-out comes to on a handle where nothing can ever arrive: long enough not to
+/// spin, short enough not to hang a program that ends.
+const NO_LIMIT_ON_NOTHING: Duration = Duration::from_secs(1);
+
+/// How long a call waits for its half while a connecting or disconnecting thread has it.
+const HALF_PATIENCE: Duration = Duration::from_millis(1);
+
+/// How long `disconnect` waits for calls in progress before it cuts the connection.
+const LEAVE_PATIENCE: Duration = Duration::from_millis(80);
+
+/// The place of a session in the table. It is used again for later sessions, with other generations.
+pub struct Session {
+    life: Mutex<Life>,
+    /// The state has changed.
+    changed: Condvar,
+    transmit: Mutex<Option<(u64, Transmit)>>,
+    receive: Mutex<Option<(u64, Receive)>>,
+}
+
+struct Life {
+    /// Of the handle that is open; 0 for none.
+    generation: u64,
+    state: State,
+    /// Counts the changes.
+    changes: u64,
+}
+
+enum State {
+    Unconnected,
+    /// The flag ends the attempt.
+    Connecting(Arc<AtomicBool>),
+    Connected(Arc<Connection>),
+    Disconnecting,
+}
+
+/// What `poll` tells its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// A message can be received.
+    Ready,
+    /// The time has passed.
+    TimedOut,
+}
+
+impl Session {
+    /// A place with no session.
+    pub fn new() -> Self {
+        Session {
+            life: Mutex::new(Life { generation: 0, state: State::Unconnected, changes: 0 }),
+            changed: Condvar::new(),
+            transmit: Mutex::new(None),
+            receive: Mutex::new(None),
+        }
+    }
+
+    /// Opens it for the handle with this generation.
+    pub fn open(&self, generation: u64) {
+        let mut life = lock(&self.life);
+        life.generation = generation;
+        life.state = State::Unconnected;
+        life.changes += 1;
+    }
+
+    /// Its life, if the handle is still open.
+    fn life(&self, generation: u64) -> Result<MutexGuard<'_, Life>, Errno> {
+        let life = lock(&self.life);
+        if life.generation == generation { Ok(life) } else { Err(Errno::BADF) }
+    }
+
+    fn change(&self, life: &mut Life, state: State) {
+        life.state = state;
+        life.changes += 1;
+        self.changed.notify_all();
+    }
+
+    // Sending and receiving. -----------------------------------------------------------------------
+
+    /// Sends a whole message. See [`Transmit::send`].
+    pub fn send(&self, generation: u64, message: Message<'_, '_>) -> Result<usize, Errno> {
+        let mut half = self.take_half(&self.transmit, generation)?;
+        match &mut *half {
+            Some((of, transmit)) if *of == generation => transmit.send(message),
+            _ => {
+                drop(half);
+                drop(self.life(generation)?);
+                Err(Errno::NOTCONN)
+            }
+        }
+    }
+
+    /// Fills the whole vector. See [`Receive::receive`].
+    pub fn receive(&self, generation: u64, into: Cursor<'_, '_, In>) -> Result<usize, Errno> {
+        let mut half = self.take_half(&self.receive, generation)?;
+        match &mut *half {
+            Some((of, receive)) if *of == generation => receive.receive(into),
+            _ => {
+                drop(half);
+                drop(self.life(generation)?);
+                Err(Errno::NOTCONN)
+            }
+        }
+    }
+
+    /// Waits until a message can be received, at most for `timeout` (`None`: no limit). Where nothing
+    /// can be received, unconnected, dead or closed, it waits for that to change.
+    pub fn poll(&self, generation: u64, timeout: Option<Duration>) -> Result<Readiness, Errno> {
+        // Without a deadline where the time-out is beyond what the clock can tell.
+        let mut deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let mut connected = false;
+            let mut half = match self.take_half(&self.receive, generation) {
+                Ok(half) => Some(half),
+                Err(Errno::BUSY) => return Err(Errno::BUSY),
+                Err(_) => None,
+            };
+            if let Some(Some((of, receive))) = half.as_deref_mut()
+                && *of == generation
+            {
+                connected = true;
+                match receive.poll(deadline) {
+                    Polled::Ready => return Ok(Readiness::Ready),
+                    Polled::TimedOut => return Ok(Readiness::TimedOut),
+                    Polled::Over => {}
+                }
+            }
+            drop(half);
+            if !connected && deadline.is_none() {
+                deadline = Some(Instant::now() + NO_LIMIT_ON_NOTHING);
+            }
+            let mut life = lock(&self.life);
+            if life.generation == generation
+                && let State::Connected(connection) = &life.state
+            {
+                if connection.receive_error().is_some() && connection.options.report_hangup {
+                    return Ok(Readiness::Ready);
+                }
+                if connection.receive_error().is_none() && !connection.is_leaving() {
+                    // It was connected just now.
+                    continue;
+                }
+            }
+            let seen = life.changes;
+            while life.changes == seen {
+                life = match deadline {
+                    None => self.changed.wait(life).unwrap_or_else(|poisoned| poisoned.into_inner()),
+                    Some(deadline) => {
+                        let left = deadline.saturating_duration_since(Instant::now());
+                        if left.is_zero() {
+                            return Ok(Readiness::TimedOut);
+                        }
+                        let waited = self.changed.wait_timeout(life, left);
+                        waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0
+                    }
+                };
+            }
+        }
+    }
+
+    /// A half for its caller. `connect` holds it for moments and `disconnect` a little longer; otherwise
+    /// it is another thread's call that has it, and two at once are refused.
+    fn take_half<'h, T>(&self, half: &'h Mutex<T>, generation: u64) -> Result<MutexGuard<'h, T>, Errno> {
+        if let Some(half) = try_lock(half) {
+            return Ok(half);
+        }
+        let patience = Instant::now() + HALF_PATIENCE;
+        while Instant::now() < patience {
+            thread::yield_now();
+            if let Some(half) = try_lock(half) {
+                return Ok(half);
+            }
+        }
+        match self.life(generation)?.state {
+            State::Connected(_) => Err(Errno::BUSY),
+            _ => Err(Errno::NOTCONN),
+        }
+    }
+
+    // The session's life. --------------------------------------------------------------------------
+
+    /// Connects it.
+    pub fn connect(&self, generation: u64, host: &CStr, port: &CStr) -> Result<(), Errno> {
+        let abort = Arc::new(AtomicBool::new(false));
+        {
+            let mut life = self.life(generation)?;
+            match life.state {
+                State::Unconnected => {}
+                State::Connected(_) => return Err(Errno(libc::EISCONN)),
+                State::Connecting(_) | State::Disconnecting => return Err(Errno(libc::EALREADY)),
+            }
+            self.change(&mut life, State::Connecting(Arc::clone(&abort)));
+        }
+        let options = config::current();
+        let made = connect::connect(host, port, &options, &abort)
+            .and_then(|socket| Connection::new(socket, options));
+        let Ok(mut life) = self.life(generation) else {
+            // It was closed meanwhile, and its place may have a new session.
+            return Err(Errno::CONNABORTED);
+        };
+        let connection = match made {
+            Ok(_) if abort.load(Ordering::Acquire) => {
+                self.change(&mut life, State::Unconnected);
+                return Err(Errno::CONNABORTED);
+            }
+            Ok(connection) => connection,
+            Err(errno) => {
+                self.change(&mut life, State::Unconnected);
+                return Err(errno);
+            }
+        };
+        // Both locks are held by others for moments only while there is nothing behind them.
+        *lock(&self.transmit) = Some((generation, Transmit::new(Arc::clone(&connection))));
+        *lock(&self.receive) = Some((generation, Receive::new(Arc::clone(&connection))));
+        self.change(&mut life, State::Connected(connection));
+        Ok(())
+    }
+
+    /// Disconnects it: brings what was accepted to the peer, makes calls in progress return. Nothing to
+    /// do is a success, since libkinetic cannot close a session that it cannot disconnect.
+    pub fn disconnect(&self, generation: u64) -> Result<(), Errno> {
+        let connection = {
+            let mut life = self.life(generation)?;
+            match &life.state {
+                State::Unconnected | State::Disconnecting => return Ok(()),
+                State::Connecting(abort) => {
+                    abort.store(true, Ordering::Release);
+                    return Ok(());
+                }
+                State::Connected(connection) => {
+                    let connection = Arc::clone(connection);
+                    self.change(&mut life, State::Disconnecting);
+                    connection
+                }
+            }
+        };
+        let linger = connection.linger();
+        connection.leave();
+        self.remove_halves(generation, &connection);
+        let deadline = Instant::now() + linger;
+        if !linger.is_zero() {
+            connection.finish_sending(deadline);
+            connection.discard_until_closed(deadline);
+        }
+        // Whoever still has a hand on it (the sweeper, for a moment) finds it dead.
+        connection.kill(Errno::NOTCONN);
+        debug!("disconnected");
+        if let Ok(mut life) = self.life(generation)
+            && let State::Disconnecting = life.state
+        {
+            self.change(&mut life, State::Unconnected);
+        }
+        Ok(())
+    }
+
+    /// Takes both halves from their callers, who were told to leave.
+    fn remove_halves(&self, generation: u64, connection: &Connection) {
+        let patience = Instant::now() + LEAVE_PATIENCE;
+        let mut transmit = None;
+        let mut receive = None;
+        while transmit.is_none() || receive.is_none() {
+            transmit = transmit.or_else(|| try_lock(&self.transmit));
+            receive = receive.or_else(|| try_lock(&self.receive));
+            if Instant::now() > patience {
+                // Something holds a caller up (a page fault, a debugger): cut what it waits for.
+                connection.kill(Errno::CONNABORTED);
+                let _ = transmit.get_or_insert_with(|| lock(&self.transmit));
+                let _ = receive.get_or_insert_with(|| lock(&self.receive));
+            } else if transmit.is_none() || receive.is_none() {
+                thread::sleep(Duration::from_micros(100));
+            }
+        }
+        // Where `close` was quicker, a later session's halves may stand here already.
+        if let Some(half) = transmit.as_deref_mut() {
+            half.take_if(|(of, _)| *of == generation);
+        }
+        if let Some(half) = receive.as_deref_mut() {
+            half.take_if(|(of, _)| *of == generation);
+        }
+    }
+
+    /// Closes it: disconnects first. From the return on the handle is stale.
+    pub fn close(&self, generation: u64) -> Result<(), Errno> {
+        self.disconnect(generation)?;
+        let mut life = self.life(generation)?;
+        if let State::Connected(_) = life.state {
+            // Another thread has connected it between the two.
+            warn!("a handle was closed while another thread connected it");
+            drop(life);
+            return self.close(generation);
+        }
+        life.generation = 0;
+        self.change(&mut life, State::Unconnected);
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! Single system calls, made safe.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    time::Duration,
+};
+
+use super::segment::{Batch, In, Out};
+
+/// What `wait` reports of one descriptor.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Bytes, an end of stream or an error can be had by reading.
+    pub readable: bool,
+    /// Writing takes bytes, or fails at once.
+    pub writable: bool,
+}
+
+/// What to wait for on one descriptor.
+#[derive(Clone, Copy)]
+pub struct Interest<'f> {
+    /// The descriptor.
+    pub fd: BorrowedFd<'f>,
+    /// Wait for something to read.
+    pub read: bool,
+    /// Wait for room to write.
+    pub write: bool,
+}
+
+fn check(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sends from the pieces of `batch` as much as the socket takes without waiting.
+/// `WouldBlock` when it takes nothing. Never raises SIGPIPE.
+pub fn send(fd: BorrowedFd<'_>, batch: &Batch<'_, Out>) -> io::Result<usize> {
+    let header = batch.header();
+    // SAFETY: The header and the pieces it names live through the call (`batch` is borrowed), and the
+    // kernel only reads from them.
+    check(unsafe { libc::sendmsg(fd.as_raw_fd(), &header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+}
+
+/// Receives into the pieces of `batch` what is there, without waiting. Zero is the end of the stream,
+/// `WouldBlock` means that nothing is there.
+pub fn receive(fd: BorrowedFd<'_>, batch: &Batch<'_, In>) -> io::Result<usize> {
+    let mut header = batch.header();
+    // SAFETY: As in `send`; the kernel writes into the pieces, which stand for writable memory that
+    // nobody else uses while the batch is borrowed.
+    check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut header, libc::MSG_DONTWAIT) })
+}
+
+/// Waits with poll(2) until one of up to four descriptors is ready or `timeout` has passed (`None`: no
+/// limit). A signal ends the wait early, with nothing ready.
+pub fn wait<const N: usize>(
+    interests: [Interest<'_>; N],
+    timeout: Option<Duration>,
+) -> io::Result<[Readiness; N]> {
+    const { assert!(N <= 4) };
+    let mut list = interests.map(|interest| libc::pollfd {
+        fd: interest.fd.as_raw_fd(),
+        events: if interest.read { libc::POLLIN } else { 0 }
+            | if interest.write { libc::POLLOUT } else { 0 },
+        revents: 0,
+    });
+    let timeout = timeout.map(|timeout| libc::timespec {
+        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), |timeout| timeout as *const _);
+    // SAFETY: `list` has N entries and outlives the call; `timeout` is NULL or points to a timespec
+    // that does; the signal mask is left alone (NULL).
+    let result = unsafe { libc::ppoll(list.as_mut_ptr(), N as libc::nfds_t, timeout, std::ptr::null()) };
+    if result < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+        return Ok([Readiness::default(); N]);
+    }
+    let broken = libc::POLLERR | libc::POLLHUP | libc::POLLNVAL;
+    Ok(list.map(|entry| Readiness {
+        readable: entry.revents & (libc::POLLIN | broken) != 0,
+        writable: entry.revents & (libc::POLLOUT | broken) != 0,
+    }))
+}
+
+/// An eventfd that wakes a sleeping receiver. It keeps its count and cannot fail to be noticed; of
+/// the ways to wake a thread in a ring it was the cheapest measured (3.3 µs to another core, against
+/// 12.8 µs for IORING_OP_MSG_RING).
+pub struct Wake(OwnedFd);
+
+impl Wake {
+    /// A new one; EMFILE or ENOMEM when it cannot be had.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: No pointers are involved.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: The descriptor is new and nobody else's.
+        Ok(Wake(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Wakes whoever waits for it.
+    pub fn wake(&self) {
+        let one = 1_u64;
+        // SAFETY: The kernel reads eight bytes from `one`. It can fail only with EAGAIN, when the
+        // count is near its limit of 2^64: then a wake-up is pending anyway.
+        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
+    }
+
+    /// Takes back all wake-ups so far.
+    pub fn clear(&self) {
+        let mut count = 0_u64;
+        // SAFETY: The kernel writes eight bytes to `count`. EAGAIN: there were none.
+        unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Runs `f` with all signals blocked, so that a thread which it starts never runs the program's
+/// signal handlers.
+pub fn with_signals_blocked<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: sigset_t is a plain C structure, filled in by sigfillset; pthread_sigmask reads the
+    // first set and writes the second. The old mask is restored below.
+    let old = unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut old: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut old);
+        old
+    };
+    let result = f();
+    // SAFETY: `old` was filled in above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut()) };
+    result
+}
+
+/// Makes the kernel call `f` in the child after every fork. `f` must be async-signal-safe.
+pub fn after_fork_in_child(f: extern "C" fn()) {
+    unsafe extern "C" {
+        fn pthread_atfork(
+            prepare: Option<extern "C" fn()>,
+            parent: Option<extern "C" fn()>,
+            child: Option<extern "C" fn()>,
+        ) -> libc::c_int;
+    }
+    // SAFETY: The handler is a function of this library, which is never unloaded (build.rs links it
+    // with -z nodelete).
+    unsafe { pthread_atfork(None, None, Some(f)) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_up_is_kept_until_it_is_cleared() {
+        let wake = Wake::new().unwrap();
+        let ready = |wake: &Wake| {
+            let interest = Interest { fd: wake.as_fd(), read: true, write: false };
+            super::wait([interest], Some(Duration::ZERO)).unwrap()[0].readable
+        };
+        assert!(!ready(&wake));
+        wake.wake();
+        wake.wake();
+        assert!(ready(&wake) && ready(&wake));
+        wake.clear();
+        assert!(!ready(&wake));
+    }
+}

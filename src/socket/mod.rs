@@ -1,0 +1,11 @@
+//! The socket layer: system calls on plain descriptors, and the engines that use nothing else.
+//!
+//! Everything here works without io_uring. `segment` describes memory for the kernel, `calls` wraps
+//! single system calls, `resolve` turns names into addresses, `transmit` and `receive` are the two
+//! engines that stand in for the rings where the kernel refuses them.
+
+pub mod calls;
+pub mod receive;
+pub mod resolve;
+pub mod segment;
+pub mod transmit;

@@ -1,0 +1,79 @@
+//! The receiver's engine without io_uring: recvmsg(2) and poll(2).
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
+
+use super::{
+    calls::{self, Interest, Wake},
+    segment::{Batch, In, Out, Outgoing},
+};
+use crate::receive::Receiving;
+
+/// One receive that has not ended yet.
+pub struct PlainReceiving<'o, 'm> {
+    socket: BorrowedFd<'o>,
+    wake: &'o Wake,
+    batch: &'o Batch<'m, In>,
+    tried: bool,
+    result: Option<io::Result<usize>>,
+}
+
+impl<'o, 'm> PlainReceiving<'o, 'm> {
+    /// To receive into `batch` from `socket`; `wake` interrupts the waiting.
+    pub fn new(socket: BorrowedFd<'o>, wake: &'o Wake, batch: &'o Batch<'m, In>) -> Self {
+        PlainReceiving { socket, wake, batch, tried: false, result: None }
+    }
+
+    /// How it ended, if it did.
+    pub fn finish(self) -> Option<io::Result<usize>> {
+        self.result
+    }
+
+    fn attempt(&mut self) {
+        self.tried = true;
+        match calls::receive(self.socket, self.batch) {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            result => self.result = Some(result),
+        }
+    }
+}
+
+impl Receiving for PlainReceiving<'_, '_> {
+    fn is_done(&self) -> bool {
+        self.result.is_some()
+    }
+
+    fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut batch = Batch::<Out>::new();
+        batch.push(Outgoing::new(bytes));
+        calls::send(self.socket, &batch)
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<()> {
+        // Under load something is usually there, and then poll(2) would be one call too many.
+        if !self.tried {
+            self.attempt();
+            if self.is_done() {
+                return Ok(());
+            }
+        }
+        let [socket, wake] = calls::wait(
+            [
+                Interest { fd: self.socket, read: true, write: writable },
+                Interest { fd: self.wake.as_fd(), read: true, write: false },
+            ],
+            timeout,
+        )?;
+        if wake.readable {
+            self.wake.clear();
+        }
+        if socket.readable {
+            self.attempt();
+        }
+        Ok(())
+    }
+}

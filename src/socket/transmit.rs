@@ -1,0 +1,29 @@
+//! The sender's engine without io_uring: sendmsg(2) and poll(2).
+
+use std::{io, os::fd::BorrowedFd, time::Duration};
+
+use super::{
+    calls::{self, Interest},
+    segment::{Batch, Out},
+};
+
+/// Sends all of `batch`, waiting in poll(2) while the socket is full. `wait` tells how long the next
+/// wait may be, or `None` to give up; then, and when the peer takes no more, what is returned is less
+/// than the batch holds.
+pub fn send_all(
+    fd: BorrowedFd<'_>,
+    batch: &Batch<'_, Out>,
+    wait: &mut dyn FnMut() -> Option<Duration>,
+) -> io::Result<usize> {
+    loop {
+        match calls::send(fd, batch) {
+            // The caller continues with what is left.
+            Ok(count) => return Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        let Some(timeout) = wait() else { return Ok(0) };
+        calls::wait([Interest { fd, read: false, write: true }], Some(timeout))?;
+    }
+}

@@ -1,0 +1,254 @@
+//! The sender's half: everything in this file runs on the thread that calls `send`.
+//!
+//! A message of up to [`STAGED`] bytes is copied into the staging area, and the receiver's thread sends
+//! it with others (see [`handoff`](crate::handoff)). A larger one goes out straight from the caller's
+//! memory in one operation, but for its last [`TAIL`] bytes, which are staged: so in both cases the end
+//! of the message leaves only after `send` has done its work, and a caller that still writes to its
+//! request then (libkinetic does) has not got the answer yet.
+//!
+//! Where no receiver is about to send for it, the sender sends for itself.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use log::warn;
+
+use crate::{
+    connection::{Connection, STAGING},
+    engine,
+    error::Errno,
+    exit::EXITING,
+    handoff::{Staged, Wire},
+    iovec::Cursor,
+    ring::{self, Ring},
+    socket::{
+        self,
+        segment::{Batch, Out, Outgoing},
+    },
+    sweeper,
+    sync::MutexGuard,
+};
+
+/// The largest message that is staged as a whole. Copying that much is cheaper than a system call of
+/// its own: in the prototypes 64 KiB PUTs with 32 outstanding ran at 2 to 3.7 times the stock driver's
+/// rate with staging and at 0.6 to 1.1 times without.
+pub const STAGED: usize = 128 << 10;
+
+/// How much of a larger message is staged. 64 bytes, 4 KiB and 16 KiB did not differ.
+pub const TAIL: usize = 64;
+
+/// How often a waiting sender looks whether somebody disconnects.
+pub const LOOK: Duration = Duration::from_millis(50);
+
+/// The vector of one `send`.
+pub type Message<'v, 'm> = Cursor<'v, 'm, Out>;
+
+enum Engine {
+    /// Nothing had to be sent from this side yet.
+    Unmade,
+    Ring(Ring),
+    Plain,
+}
+
+/// The sender's half of a connection.
+pub struct Transmit {
+    connection: Arc<Connection>,
+    engine: Engine,
+}
+
+impl Transmit {
+    /// Of `connection`.
+    pub fn new(connection: Arc<Connection>) -> Self {
+        Transmit { connection, engine: Engine::Unmade }
+    }
+
+    /// Sends a whole message, or fails.
+    pub fn send(&mut self, message: Message<'_, '_>) -> Result<usize, Errno> {
+        let total = message.left();
+        if self.connection.is_leaving() {
+            return Err(Errno::NOTCONN);
+        }
+        if let Some(errno) = self.connection.send_error() {
+            return Err(errno);
+        }
+        if total == 0 {
+            return Ok(0);
+        }
+        let staged = if total <= STAGED { self.stage(&message)? } else { self.large(message)? };
+        match staged {
+            Staged::Woken => {}
+            // The receiver is not asleep, so it will come by; unless it does not come back to the
+            // driver at all, for which the sweeper looks.
+            Staged::Attended if !EXITING.load(Ordering::Relaxed) => sweeper::attend(),
+            _ => self.flush(self.deadline())?,
+        }
+        Ok(total)
+    }
+
+    /// Until when a `send` that starts now may take.
+    fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_millis(self.connection.options.send_timeout.into())
+    }
+
+    /// Copies a small message into the staging area.
+    fn stage(&mut self, message: &Message<'_, '_>) -> Result<Staged, Errno> {
+        let connection = Arc::clone(&self.connection);
+        let total = message.left();
+        let attempt = |limit| {
+            connection.handoff.stage(
+                total,
+                limit,
+                |bytes| append(message, total, bytes),
+                || connection.wake.wake(),
+            )
+        };
+        let staged = attempt(STAGING / 2)?;
+        if staged != Staged::Full {
+            return Ok(staged);
+        }
+        // Half full: the receiver is busy elsewhere or the socket is full. What is staged can go now;
+        // if the socket does not take it, there is the other half.
+        connection.flush_now();
+        let staged = attempt(STAGING)?;
+        if staged != Staged::Full {
+            return Ok(staged);
+        }
+        self.flush(self.deadline())?;
+        match attempt(STAGING)? {
+            // Cannot be: the area is empty and larger than any message that is staged.
+            Staged::Full => Err(Errno::IO),
+            staged => Ok(staged),
+        }
+    }
+
+    /// Sends all but the tail of a large message, and stages that.
+    fn large(&mut self, mut message: Message<'_, '_>) -> Result<Staged, Errno> {
+        let deadline = self.deadline();
+        self.make_engine()?;
+        let connection = Arc::clone(&self.connection);
+        let mut wire = connection.handoff.begin_large();
+        let body = message.left() - TAIL;
+        match self.send_all(&mut wire, Some((&mut message, body)), deadline) {
+            Ok(()) => Ok(connection.handoff.finish_large(
+                wire,
+                |bytes| append(&message, TAIL, bytes),
+                || connection.wake.wake(),
+            )),
+            Err(errno) => {
+                connection.handoff.abandon_large(wire);
+                Err(errno)
+            }
+        }
+    }
+
+    /// Sends all that is staged, waiting while the socket is full.
+    fn flush(&mut self, deadline: Instant) -> Result<(), Errno> {
+        self.make_engine()?;
+        let connection = Arc::clone(&self.connection);
+        let mut wire = connection.handoff.begin_flush();
+        self.send_all(&mut wire, None, deadline)
+    }
+
+    /// Sends what is on the wire, and then, of `large`, the next so many bytes of the message.
+    fn send_all(
+        &mut self,
+        wire: &mut MutexGuard<'_, Wire>,
+        mut large: Option<(&mut Message<'_, '_>, usize)>,
+        deadline: Instant,
+    ) -> Result<(), Errno> {
+        // Has anything of the large message left? Then the stream is broken if the rest does not.
+        let mut begun = false;
+        loop {
+            let mut batch = Batch::new();
+            batch.push(Outgoing::new(wire.pending()));
+            if let Some((message, body)) = &large {
+                message.fill(*body, &mut batch);
+            }
+            if batch.bytes() == 0 {
+                return Ok(());
+            }
+            if self.connection.is_leaving() {
+                return Err(self.give_up(Errno::CONNABORTED, begun));
+            }
+            if let Some(errno) = self.connection.send_error() {
+                return Err(errno);
+            }
+            if Instant::now() >= deadline {
+                let limit = self.connection.options.send_timeout;
+                warn!("a send has not got through in {limit} ms: the connection is dead");
+                return Err(self.connection.kill(Errno::TIMEDOUT));
+            }
+            let sent = match self.transmit(&batch, deadline) {
+                Ok(sent) => sent,
+                Err(errno) => return Err(self.give_up(errno, begun)),
+            };
+            let of_wire = sent.min(wire.pending().len());
+            if let Some((message, body)) = &mut large {
+                message.advance(sent - of_wire);
+                *body -= sent - of_wire;
+                begun |= sent > of_wire;
+            }
+            wire.sent(of_wire);
+        }
+    }
+
+    /// One operation of the engine.
+    fn transmit(&mut self, batch: &Batch<'_, Out>, deadline: Instant) -> Result<usize, Errno> {
+        let connection = &self.connection;
+        let mut wait = || {
+            let left = deadline.saturating_duration_since(Instant::now());
+            (!left.is_zero() && !connection.is_leaving()).then(|| left.min(LOOK))
+        };
+        let sent = match &mut self.engine {
+            Engine::Ring(ring) => ring::transmit::send_all(ring, connection.fd(), batch, &mut wait)?,
+            _ => socket::transmit::send_all(connection.fd(), batch, &mut wait)?,
+        };
+        let cut = sent < batch.bytes() && wait().is_none();
+        if cut && matches!(self.engine, Engine::Ring(_)) && !ring::transmit::cancel_counts() {
+            // Where the stream stands is not known: nothing can follow.
+            return Err(self.connection.fail_send(Errno::CONNABORTED));
+        }
+        Ok(sent)
+    }
+
+    /// Takes note that a send has failed. `begun`: a part of its message has left.
+    fn give_up(&self, errno: Errno, begun: bool) -> Errno {
+        match errno.0 {
+            // The receiver's half finds out by itself, and may first have answers to hand out.
+            libc::EPIPE | libc::ECONNRESET | libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => {
+                self.connection.fail_send(errno)
+            }
+            // Nothing of the message has left (EFAULT, ENOBUFS, or somebody disconnects and will look
+            // after the messages before this one): the stream is whole.
+            _ if !begun => errno,
+            // The peer waits for bytes that will never come.
+            _ => self.connection.kill(errno),
+        }
+    }
+
+    /// Sees to it that there is an engine, and that it is this thread's.
+    fn make_engine(&mut self) -> Result<(), Errno> {
+        let usable = match &self.engine {
+            Engine::Unmade => false,
+            Engine::Ring(ring) => ring.is_mine(),
+            Engine::Plain => true,
+        };
+        if !usable {
+            self.engine = match engine::ring(&self.connection.options)? {
+                Some(ring) => Engine::Ring(ring),
+                None => Engine::Plain,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Copies the next `count` bytes of `message`.
+fn append(message: &Message<'_, '_>, count: usize, to: &mut Vec<u8>) {
+    message.pieces(count, |piece| {
+        piece.append_to(to);
+        true
+    });
+}
