@@ -1,0 +1,95 @@
+//! What a drive is started with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::faults::Faults;
+use crate::protocol::{DEFAULT_IDENTITY, DEFAULT_KEY, Limits};
+
+/// The largest [`Config::max_value_size`] a drive accepts, in bytes: 64 MiB.
+pub const MAX_VALUE_SIZE_CEILING: u32 = 64 << 20;
+
+/// The longest message in bytes, the protocol's own limit.
+const MAX_MESSAGE_SIZE: u32 = 1 << 20;
+
+/// What is reported as the limit of something without a limit.
+const UNCOUNTED: u32 = 1 << 16;
+
+/// What a drive is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 picks a free one.
+    pub address: SocketAddr,
+    /// The longest value in bytes, at most [`MAX_VALUE_SIZE_CEILING`]. The
+    /// default is 1 MiB.
+    pub max_value_size: u32,
+    /// How many bytes of entries the drive stores. The default is 1 GiB.
+    pub capacity: u64,
+    /// Who may send requests. The default is identity 1 with key `asdfasdf`.
+    pub identities: Vec<Identity>,
+    /// What to do wrong on purpose. The default is nothing.
+    pub faults: Faults,
+}
+
+/// Someone who may send requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The number requests name.
+    pub id: i64,
+    /// The HMAC key.
+    pub key: Vec<u8>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            max_value_size: 1 << 20,
+            capacity: 1 << 30,
+            identities: vec![Identity { id: DEFAULT_IDENTITY, key: DEFAULT_KEY.to_vec() }],
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// The sizes, in bytes, and counts the drive enforces. What it reports as its
+/// limits is made from these.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub max_key_size: usize,
+    pub max_version_size: usize,
+    pub max_tag_size: usize,
+    pub max_message_size: u32,
+    pub max_value_size: u32,
+    pub max_connections: usize,
+}
+
+impl Bounds {
+    pub fn new(config: &Config) -> Self {
+        Self {
+            max_key_size: 4096,
+            max_version_size: 2048,
+            max_tag_size: 1024,
+            max_message_size: MAX_MESSAGE_SIZE,
+            max_value_size: config.max_value_size,
+            max_connections: 4096,
+        }
+    }
+
+    /// These bounds as the drive reports them. Requests on a connection are
+    /// not counted: a client that sends too many is held back by TCP. So the
+    /// number reported for them is just a large one, small enough for clients
+    /// that keep it in a signed integer.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_key_size: Some(self.max_key_size as u32),
+            max_value_size: Some(self.max_value_size),
+            max_version_size: Some(self.max_version_size as u32),
+            max_tag_size: Some(self.max_tag_size as u32),
+            max_connections: Some(self.max_connections as u32),
+            max_outstanding_read_requests: Some(UNCOUNTED),
+            max_outstanding_write_requests: Some(UNCOUNTED),
+            max_message_size: Some(self.max_message_size),
+            ..Limits::default()
+        }
+    }
+}

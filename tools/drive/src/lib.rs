@@ -1,0 +1,37 @@
+//! An in-memory Kinetic drive, and the Kinetic protocol it speaks.
+//!
+//! [`Drive`] is the server: it listens on a TCP address, keeps keys and values
+//! in memory and answers requests of Kinetic protocol 4. The `kinetic-drive`
+//! program is a command line around it.
+//!
+//! [`protocol`] is the wire format without any I/O: frames, messages,
+//! authentication, and what a client needs to build requests and to read
+//! answers.
+//!
+//! ```
+//! use kinetic_drive::{Config, Drive};
+//!
+//! let drive = Drive::start(Config::default())?;
+//! println!("listening on {}", drive.local_addr());
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod config;
+mod connection;
+mod device;
+mod drive;
+mod faults;
+mod input;
+mod operations;
+mod output;
+pub mod protocol;
+mod session;
+mod statistics;
+mod store;
+
+pub use config::{Config, Identity, MAX_VALUE_SIZE_CEILING};
+pub use drive::Drive;
+pub use faults::Faults;

@@ -1,0 +1,250 @@
+//! Answers on their way out.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::Bytes;
+use prost::Message as _;
+use rustix::fd::AsFd;
+use rustix::io::retry_on_intr;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+
+use crate::protocol::Pdu;
+use crate::session::Reply;
+
+/// Values up to this many bytes are copied next to their messages: that costs
+/// less than a piece of their own in a vectored write.
+const INLINE_VALUE: usize = 8 << 10;
+
+/// The most pieces in one vectored write.
+const MAX_PIECES: usize = 64;
+
+/// How much of the buffer is kept when all is sent, in bytes.
+const KEPT: usize = 512 << 10;
+
+/// Answers that are not sent yet, in order.
+pub(crate) struct Output {
+    /// Messages and small values, one after the other.
+    inline: Vec<u8>,
+    /// What to send: pieces of `inline`, and large values between them.
+    pieces: VecDeque<Piece>,
+    /// How many bytes all pieces have.
+    pending: usize,
+    /// How many bytes the last answer has.
+    last: usize,
+    /// The most bytes per write.
+    limit: usize,
+}
+
+enum Piece {
+    /// The bytes of `inline` in this range.
+    Inline { start: usize, end: usize },
+    /// A value shared with the store.
+    Value(Bytes),
+}
+
+impl Output {
+    /// No answers yet; each write shall send at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { inline: Vec::new(), pieces: VecDeque::new(), pending: 0, last: 0, limit }
+    }
+
+    /// How many bytes are not sent yet.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Adds an answer.
+    pub fn push(&mut self, reply: &Reply) {
+        let start = self.inline.len();
+        let pdu =
+            Pdu { message_len: reply.message.encoded_len() as u32, value_len: reply.value.len() as u32 };
+        self.inline.extend_from_slice(&pdu.encode());
+        reply.message.encode_raw(&mut self.inline);
+        let separate = reply.value.len() > INLINE_VALUE;
+        if !separate {
+            self.inline.extend_from_slice(&reply.value);
+        }
+        let end = self.inline.len();
+        match self.pieces.back_mut() {
+            Some(Piece::Inline { end: last, .. }) => *last = end,
+            _ => self.pieces.push_back(Piece::Inline { start, end }),
+        }
+        if separate {
+            self.pieces.push_back(Piece::Value(reply.value.clone()));
+        }
+        self.last = pdu.frame_len();
+        self.pending += self.last;
+    }
+
+    /// Sends everything.
+    pub fn flush(&mut self, socket: impl AsFd) -> io::Result<()> {
+        self.send(socket, self.pending)?;
+        self.inline.clear();
+        self.inline.shrink_to(KEPT);
+        Ok(())
+    }
+
+    /// Sends everything except for the second half of the last answer.
+    pub fn flush_without_half(&mut self, socket: impl AsFd) -> io::Result<()> {
+        let withheld = self.last - self.last / 2;
+        self.send(socket, self.pending - withheld)
+    }
+
+    /// Sends the first `len` bytes that are not sent yet.
+    fn send(&mut self, socket: impl AsFd, mut len: usize) -> io::Result<()> {
+        while len > 0 {
+            let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+            let mut count = 0;
+            let mut room = len.min(self.limit);
+            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                let bytes = match piece {
+                    Piece::Inline { start, end } => &self.inline[*start..*end],
+                    Piece::Value(value) => value,
+                };
+                let bytes = &bytes[..bytes.len().min(room)];
+                *slice = IoSlice::new(bytes);
+                count += 1;
+                room -= bytes.len();
+                if room == 0 {
+                    break;
+                }
+            }
+            let sent = retry_on_intr(|| {
+                sendmsg(
+                    socket.as_fd(),
+                    &slices[..count],
+                    &mut SendAncillaryBuffer::default(),
+                    SendFlags::NOSIGNAL,
+                )
+            })?;
+            self.advance(sent);
+            len -= sent;
+        }
+        Ok(())
+    }
+
+    /// Forgets the first `sent` bytes.
+    fn advance(&mut self, mut sent: usize) {
+        self.pending -= sent;
+        while sent > 0 {
+            let Some(piece) = self.pieces.front_mut() else {
+                return;
+            };
+            let len = match piece {
+                Piece::Inline { start, end } => *end - *start,
+                Piece::Value(value) => value.len(),
+            };
+            if sent >= len {
+                self.pieces.pop_front();
+                sent -= len;
+            } else {
+                match piece {
+                    Piece::Inline { start, .. } => *start += sent,
+                    Piece::Value(value) => *value = value.slice(sent..),
+                }
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::thread;
+
+    use super::*;
+    use crate::protocol::Message;
+
+    fn reply(value: &[u8]) -> Reply {
+        Reply {
+            message: Message { command_bytes: Some(b"command".to_vec()), ..Message::default() },
+            value: Bytes::copy_from_slice(value),
+            close: false,
+        }
+    }
+
+    /// The frame of such a reply.
+    fn frame(value: &[u8]) -> Vec<u8> {
+        let pdu = Pdu { message_len: 9, value_len: value.len() as u32 };
+        [&pdu.encode()[..], b"\x3a\x07command", value].concat()
+    }
+
+    /// What arrives of `values`, one vector for each write.
+    fn writes(limit: usize, values: &[Vec<u8>], half: bool) -> Vec<Vec<u8>> {
+        // Datagrams keep the boundaries between writes.
+        let (sender, receiver) = UnixDatagram::pair().unwrap();
+        let reader = thread::spawn(move || {
+            let mut writes = Vec::new();
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                match receiver.recv(&mut buffer).unwrap() {
+                    0 => return writes,
+                    len => writes.push(buffer[..len].to_vec()),
+                }
+            }
+        });
+        let mut output = Output::new(limit);
+        for value in values {
+            output.push(&reply(value));
+        }
+        if half {
+            output.flush_without_half(&sender).unwrap();
+        } else {
+            output.flush(&sender).unwrap();
+            assert_eq!(output.pending(), 0);
+        }
+        sender.send(&[]).unwrap();
+        reader.join().unwrap()
+    }
+
+    fn values() -> Vec<Vec<u8>> {
+        let sizes = [0, 10, INLINE_VALUE, INLINE_VALUE + 1, 3, 20_000, 20_000, 0];
+        sizes.map(|size| (0..size).map(|n| n as u8).collect()).into()
+    }
+
+    #[test]
+    fn all_answers_go_out_with_one_write() {
+        let expected: Vec<u8> = values().iter().flat_map(|value| frame(value)).collect();
+        assert_eq!(writes(usize::MAX, &values(), false), [expected]);
+    }
+
+    #[test]
+    fn no_write_exceeds_the_limit() {
+        let expected: Vec<u8> = values().iter().flat_map(|value| frame(value)).collect();
+        for limit in [1, 100, 20_000] {
+            let writes = writes(limit, &values(), false);
+            assert!(writes.iter().all(|write| write.len() <= limit));
+            assert_eq!(writes.concat(), expected);
+        }
+    }
+
+    #[test]
+    fn the_second_half_of_the_last_answer_can_be_withheld() {
+        let expected: Vec<u8> = values().iter().flat_map(|value| frame(value)).collect();
+        let last = frame(&[]).len();
+        let sent = writes(usize::MAX, &values(), true).concat();
+        assert_eq!(sent, expected[..expected.len() - last + last / 2]);
+    }
+
+    #[test]
+    fn more_pieces_than_fit_into_one_write_take_several() {
+        let values = vec![vec![5; INLINE_VALUE + 1]; MAX_PIECES];
+        let expected: Vec<u8> = values.iter().flat_map(|value| frame(value)).collect();
+        assert_eq!(writes(1 << 17, &values, false).concat(), expected);
+    }
+
+    #[test]
+    fn an_output_can_be_used_again() {
+        let (sender, receiver) = UnixDatagram::pair().unwrap();
+        let mut output = Output::new(usize::MAX);
+        let mut buffer = vec![0; 1 << 20];
+        for value in values() {
+            output.push(&reply(&value));
+            output.flush(&sender).unwrap();
+            let len = receiver.recv(&mut buffer).unwrap();
+            assert_eq!(buffer[..len], frame(&value));
+        }
+    }
+}

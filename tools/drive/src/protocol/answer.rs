@@ -1,0 +1,172 @@
+//! Decoding what a drive sends.
+
+use std::fmt;
+
+use prost::Message as _;
+
+use super::{AuthType, Command, GetLog, HmacKey, KeyValue, Message, MessageType, StatusCode};
+
+/// A message from the drive, decoded and authenticated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The whole command, for what the methods do not give.
+    pub command: Command,
+    /// Whether the drive speaks without having been asked: in the first
+    /// message of a connection and before it closes one.
+    pub unsolicited: bool,
+}
+
+impl Answer {
+    /// Decodes the message part of a frame and checks its HMAC.
+    ///
+    /// Two kinds of messages carry no HMAC: unsolicited ones, and the answer
+    /// to an identity the drive does not know, whose status is
+    /// [`StatusCode::HmacFailure`].
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no message, if the message has no command, or if it is
+    /// not signed with `key` though it has to be.
+    pub fn decode(message: &[u8], key: &HmacKey) -> Result<Self, AnswerError> {
+        let message = Message::decode(message).map_err(AnswerError::Undecodable)?;
+        let command_bytes = message.command_bytes.as_deref().ok_or(AnswerError::NoCommand)?;
+        let command = Command::decode(command_bytes).map_err(AnswerError::Undecodable)?;
+        let auth_type = message.auth_type.and_then(|n| AuthType::try_from(n).ok());
+        let unsolicited = match auth_type {
+            Some(AuthType::UnsolicitedStatus) => true,
+            Some(AuthType::Hmac) => false,
+            _ => return Err(AnswerError::AuthType(message.auth_type)),
+        };
+        let answer = Self { command, unsolicited };
+        let hmac = message.hmac_auth.and_then(|auth| auth.hmac);
+        let authentic = match hmac {
+            Some(hmac) => key.verify(command_bytes, &hmac),
+            None => unsolicited || answer.status() == StatusCode::HmacFailure,
+        };
+        if authentic { Ok(answer) } else { Err(AnswerError::Hmac) }
+    }
+
+    /// The number the drive gave to this connection.
+    pub fn connection_id(&self) -> Option<i64> {
+        self.command.header.as_ref()?.connection_id
+    }
+
+    /// The sequence of the request this answers.
+    pub fn ack_sequence(&self) -> Option<u64> {
+        self.command.header.as_ref()?.ack_sequence
+    }
+
+    /// What this answers.
+    pub fn message_type(&self) -> MessageType {
+        let number = self.command.header.as_ref().and_then(|h| h.message_type);
+        number.and_then(|n| MessageType::try_from(n).ok()).unwrap_or(MessageType::Invalid)
+    }
+
+    /// How the request went.
+    pub fn status(&self) -> StatusCode {
+        let number = self.command.status.as_ref().and_then(|s| s.code);
+        number.and_then(|n| StatusCode::try_from(n).ok()).unwrap_or(StatusCode::Invalid)
+    }
+
+    /// What the drive says about the status; empty if it says nothing.
+    pub fn status_message(&self) -> &str {
+        let status = self.command.status.as_ref();
+        status.and_then(|s| s.status_message.as_deref()).unwrap_or("")
+    }
+
+    /// The entry, without its value.
+    pub fn key_value(&self) -> Option<&KeyValue> {
+        self.command.body.as_ref()?.key_value.as_ref()
+    }
+
+    /// The logs.
+    pub fn get_log(&self) -> Option<&GetLog> {
+        self.command.body.as_ref()?.get_log.as_deref()
+    }
+}
+
+/// Why bytes are no acceptable answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerError {
+    /// The message or its command is no protobuf of the right shape.
+    Undecodable(prost::DecodeError),
+    /// The message has no command.
+    NoCommand,
+    /// The message claims this kind of authentication, which no answer uses.
+    AuthType(Option<i32>),
+    /// The HMAC is wrong or missing.
+    Hmac,
+}
+
+impl fmt::Display for AnswerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Undecodable(error) => write!(f, "undecodable answer: {error}"),
+            Self::NoCommand => f.write_str("answer without a command"),
+            Self::AuthType(Some(number)) => {
+                write!(f, "answer with authentication type {number}")
+            }
+            Self::AuthType(None) => f.write_str("answer without an authentication type"),
+            Self::Hmac => f.write_str("answer with a wrong or missing HMAC"),
+        }
+    }
+}
+
+impl std::error::Error for AnswerError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Undecodable(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Header, HmacAuth, Status};
+    use super::*;
+
+    fn message(auth_type: AuthType, status: StatusCode, key: Option<&HmacKey>) -> Vec<u8> {
+        let command_bytes = Command {
+            header: Some(Header { ack_sequence: Some(7), ..Header::default() }),
+            body: None,
+            status: Some(Status { code: Some(status.into()), ..Status::default() }),
+        }
+        .encode_to_vec();
+        Message {
+            auth_type: Some(auth_type.into()),
+            hmac_auth: key
+                .map(|key| HmacAuth { identity: Some(1), hmac: Some(key.sign(&command_bytes).to_vec()) }),
+            pin_auth: None,
+            command_bytes: Some(command_bytes),
+        }
+        .encode_to_vec()
+    }
+
+    #[test]
+    fn only_signed_answers_are_accepted() {
+        let key = HmacKey::new(b"asdfasdf");
+        let other = HmacKey::new(b"other");
+        let signed = message(AuthType::Hmac, StatusCode::Success, Some(&key));
+        let answer = Answer::decode(&signed, &key).unwrap();
+        assert_eq!(answer.ack_sequence(), Some(7));
+        assert_eq!(answer.status(), StatusCode::Success);
+        assert_eq!(Answer::decode(&signed, &other), Err(AnswerError::Hmac));
+
+        let unsigned = message(AuthType::Hmac, StatusCode::Success, None);
+        assert_eq!(Answer::decode(&unsigned, &key), Err(AnswerError::Hmac));
+        let stranger = message(AuthType::Hmac, StatusCode::HmacFailure, None);
+        assert!(Answer::decode(&stranger, &key).is_ok());
+        let unsolicited = message(AuthType::UnsolicitedStatus, StatusCode::Success, None);
+        assert!(Answer::decode(&unsolicited, &key).unwrap().unsolicited);
+    }
+
+    #[test]
+    fn other_messages_are_refused() {
+        let key = HmacKey::new(b"asdfasdf");
+        assert_eq!(Answer::decode(b"", &key), Err(AnswerError::NoCommand));
+        let pin = message(AuthType::Pin, StatusCode::Success, None);
+        assert_eq!(Answer::decode(&pin, &key), Err(AnswerError::AuthType(Some(2))));
+        assert!(matches!(Answer::decode(b"\xff\xff\xff", &key), Err(AnswerError::Undecodable(_))));
+    }
+}

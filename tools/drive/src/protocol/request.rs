@@ -1,0 +1,145 @@
+//! Building signed requests.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{
+    AuthType, Body, Command, DEFAULT_IDENTITY, DEFAULT_KEY, GetLog, Header, HmacAuth, HmacKey, KeyValue,
+    LogType, Message, MessageType, PDU_SIZE, Pdu,
+};
+
+/// A request ready to be sent: first `pdu`, then `message`, then the value the
+/// caller promised, if any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The frame header.
+    pub pdu: [u8; PDU_SIZE],
+    /// The message.
+    pub message: Vec<u8>,
+    /// The sequence of the request, which its answer will acknowledge.
+    pub sequence: u64,
+}
+
+impl Encoded {
+    /// Appends the header and the message to `buffer`.
+    pub fn append_to(&self, buffer: &mut Vec<u8>) {
+        buffer.extend_from_slice(&self.pdu);
+        buffer.extend_from_slice(&self.message);
+    }
+}
+
+/// Builds the signed requests of one connection, each with the next sequence.
+#[derive(Clone, Debug)]
+pub struct RequestBuilder {
+    /// The connection ID the drive gave in its first message.
+    pub connection_id: i64,
+    /// The sequence of the next request.
+    pub sequence: u64,
+    /// The cluster version put into requests.
+    pub cluster_version: i64,
+    /// The identity requests are signed as.
+    pub identity: i64,
+    /// The key requests are signed with.
+    pub key: HmacKey,
+}
+
+impl RequestBuilder {
+    /// A builder for requests of the drive's default identity, starting with
+    /// sequence 1.
+    pub fn new(connection_id: i64) -> Self {
+        Self::with_identity(connection_id, DEFAULT_IDENTITY, DEFAULT_KEY)
+    }
+
+    /// A builder for requests of any identity, starting with sequence 1.
+    pub fn with_identity(connection_id: i64, identity: i64, key: &[u8]) -> Self {
+        Self { connection_id, sequence: 1, cluster_version: 0, identity, key: HmacKey::new(key) }
+    }
+
+    /// Stores an entry with neither version nor tag. The caller sends
+    /// `value_len` bytes of value after the message.
+    pub fn put(&mut self, key: &[u8], value_len: u32) -> Encoded {
+        self.key_value(MessageType::Put, entry(key), value_len)
+    }
+
+    /// Reads an entry.
+    pub fn get(&mut self, key: &[u8]) -> Encoded {
+        self.key_value(MessageType::Get, entry(key), 0)
+    }
+
+    /// Reads the version of an entry.
+    pub fn get_version(&mut self, key: &[u8]) -> Encoded {
+        self.key_value(MessageType::GetVersion, entry(key), 0)
+    }
+
+    /// Removes an entry that has no version.
+    pub fn delete(&mut self, key: &[u8]) -> Encoded {
+        self.key_value(MessageType::Delete, entry(key), 0)
+    }
+
+    /// Does nothing, but is answered.
+    pub fn noop(&mut self) -> Encoded {
+        self.request(MessageType::Noop, None, 0)
+    }
+
+    /// Makes earlier changes persistent.
+    pub fn flush(&mut self) -> Encoded {
+        self.request(MessageType::FlushAllData, None, 0)
+    }
+
+    /// Reads logs.
+    pub fn get_log(&mut self, types: &[LogType]) -> Encoded {
+        let log =
+            GetLog { types: types.iter().map(|&log_type| log_type.into()).collect(), ..GetLog::default() };
+        let body = Body { get_log: Some(Box::new(log)), ..Body::default() };
+        self.request(MessageType::GetLog, Some(body), 0)
+    }
+
+    /// Any request on one key, with all its options. The caller sends
+    /// `value_len` bytes of value after the message.
+    pub fn key_value(&mut self, message_type: MessageType, key_value: KeyValue, value_len: u32) -> Encoded {
+        let body = Body { key_value: Some(key_value), ..Body::default() };
+        self.request(message_type, Some(body), value_len)
+    }
+
+    /// Any request. The caller sends `value_len` bytes of value after the
+    /// message.
+    pub fn request(&mut self, message_type: MessageType, body: Option<Body>, value_len: u32) -> Encoded {
+        let command = Command {
+            header: Some(Header {
+                cluster_version: Some(self.cluster_version),
+                connection_id: Some(self.connection_id),
+                sequence: Some(self.sequence),
+                message_type: Some(message_type.into()),
+                ..Header::default()
+            }),
+            body,
+            status: None,
+        };
+        self.command(&command, value_len)
+    }
+
+    /// Any command, as it is, under the next sequence's name: the caller has
+    /// filled in the header itself. The caller sends `value_len` bytes of
+    /// value after the message.
+    pub fn command(&mut self, command: &Command, value_len: u32) -> Encoded {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        let command_bytes = command.encode_to_vec();
+        let message = Message {
+            auth_type: Some(AuthType::Hmac.into()),
+            hmac_auth: Some(HmacAuth {
+                identity: Some(self.identity),
+                hmac: Some(self.key.sign(&command_bytes).to_vec()),
+            }),
+            pin_auth: None,
+            command_bytes: Some(command_bytes),
+        }
+        .encode_to_vec();
+        let pdu = Pdu { message_len: message.len() as u32, value_len };
+        Encoded { pdu: pdu.encode(), message, sequence }
+    }
+}
+
+fn entry(key: &[u8]) -> KeyValue {
+    KeyValue { key: Some(Bytes::copy_from_slice(key)), ..KeyValue::default() }
+}
