@@ -89,8 +89,7 @@ pub const SQPOLL_CPU: Range = Range { min: -1, max: 4_095 };
 impl Options {
     /// SQPOLL as the ring layer takes it.
     pub fn sqpoll(&self) -> Option<Sqpoll> {
-        self.sqpoll
-            .then(|| Sqpoll { idle_ms: self.sqpoll_idle, cpu: u32::try_from(self.sqpoll_cpu).ok() })
+        self.sqpoll.then(|| Sqpoll { idle_ms: self.sqpoll_idle, cpu: u32::try_from(self.sqpoll_cpu).ok() })
     }
 
     /// These options, changed by the variables that `lookup` knows. Each value that cannot be used is
@@ -101,11 +100,11 @@ impl Options {
         complain: &mut dyn FnMut(String),
     ) -> Options {
         let mut reader = Reader { lookup, complain };
-        reader.word("BACKEND", &mut self.backend, &[
-            ("auto", Backend::Auto),
-            ("uring", Backend::Uring),
-            ("socket", Backend::Socket),
-        ]);
+        reader.word(
+            "BACKEND",
+            &mut self.backend,
+            &[("auto", Backend::Auto), ("uring", Backend::Uring), ("socket", Backend::Socket)],
+        );
         reader.word("FRAMING", &mut self.framing, &[("kinetic", true), ("none", false)]);
         reader.word("HANGUP", &mut self.report_hangup, &[("wait", false), ("report", true)]);
         reader.number("SNDBUF", &mut self.send_buffer, BUFFER);
@@ -135,10 +134,7 @@ impl Reader<'_> {
         }
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let kept = words.iter().find(|(_, value)| value == option).map_or("", |(word, _)| word);
-        (self.complain)(format!(
-            "{name}={text:?} is not one of {}: using {kept}",
-            known.join(", ")
-        ));
+        (self.complain)(format!("{name}={text:?} is not one of {}: using {kept}", known.join(", ")));
     }
 
     fn number<T: Copy + TryFrom<i64> + Into<i64>>(&mut self, name: &str, option: &mut T, range: Range) {
@@ -228,19 +224,22 @@ mod tests {
             ("KTLI_URING_SQPOLL_CPU", "1"),
         ]);
         assert_eq!(complaints, [""; 0]);
-        assert_eq!(options, Options {
-            backend: Backend::Socket,
-            framing: false,
-            report_hangup: true,
-            send_buffer: 1 << 20,
-            receive_buffer: 16 << 20,
-            connect_timeout: 1,
-            send_timeout: 29_000,
-            linger: 0,
-            sqpoll: true,
-            sqpoll_idle: 7,
-            sqpoll_cpu: 1,
-        });
+        assert_eq!(
+            options,
+            Options {
+                backend: Backend::Socket,
+                framing: false,
+                report_hangup: true,
+                send_buffer: 1 << 20,
+                receive_buffer: 16 << 20,
+                connect_timeout: 1,
+                send_timeout: 29_000,
+                linger: 0,
+                sqpoll: true,
+                sqpoll_idle: 7,
+                sqpoll_cpu: 1,
+            }
+        );
         assert_eq!(options.sqpoll(), Some(Sqpoll { idle_ms: 7, cpu: Some(1) }));
     }
 
@@ -249,15 +248,19 @@ mod tests {
         for text in ["1048575", "16777217", "-1", "5M", "", "99999999999999999999"] {
             let (options, complaints) = read(&[("KTLI_URING_SNDBUF", text)]);
             assert_eq!(options, DEFAULTS);
-            assert_eq!(complaints, [format!(
-                "KTLI_URING_SNDBUF={text:?} is not a number from 1048576 to 16777216: using 5242880"
-            )]);
+            assert_eq!(
+                complaints,
+                [format!(
+                    "KTLI_URING_SNDBUF={text:?} is not a number from 1048576 to 16777216: using 5242880"
+                )]
+            );
         }
         let (options, complaints) = read(&[("KTLI_URING_BACKEND", "sockets")]);
         assert_eq!(options, DEFAULTS);
-        assert_eq!(complaints, [
-            "KTLI_URING_BACKEND=\"sockets\" is not one of auto, uring, socket: using auto"
-        ]);
+        assert_eq!(
+            complaints,
+            ["KTLI_URING_BACKEND=\"sockets\" is not one of auto, uring, socket: using auto"]
+        );
     }
 
     #[test]

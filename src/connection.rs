@@ -157,7 +157,8 @@ impl Connection {
                             self.fail_send(Errno::TIMEDOUT);
                             return;
                         }
-                        let _ = calls::wait([Interest { fd: self.fd(), read: false, write: true }], Some(left));
+                        let _ =
+                            calls::wait([Interest { fd: self.fd(), read: false, write: true }], Some(left));
                     }
                     Err(error) => {
                         self.fail_send(error.into());

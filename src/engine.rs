@@ -43,7 +43,10 @@ pub fn check(options: &Options) -> Result<(), Errno> {
 /// Takes a refusal: falls back, with one line in the log, or fails.
 fn refused(options: &Options, refusal: &Refusal) -> Result<(), Errno> {
     if options.backend == Backend::Uring {
-        error!("io_uring is not available and KTLI_URING_BACKEND=uring forbids the socket path: {}", refusal.advice);
+        error!(
+            "io_uring is not available and KTLI_URING_BACKEND=uring forbids the socket path: {}",
+            refusal.advice
+        );
         return Err(Errno(refusal.errno));
     }
     // Once for each kind of refusal: a program with a thousand connections gets one line.

@@ -66,7 +66,8 @@ fn send_rest(connections: &[Arc<Connection>], start: Instant) -> bool {
         rest.retain(|connection| {
             connection.flush_now();
             let waited = start.elapsed();
-            let patience = if connection.handoff.is_locked() { PATIENCE } else { connection.linger().min(LIMIT) };
+            let patience =
+                if connection.handoff.is_locked() { PATIENCE } else { connection.linger().min(LIMIT) };
             let pending = connection.handoff.is_pending();
             stuck |= pending && waited >= patience;
             pending && waited < patience

@@ -52,11 +52,9 @@ pub struct Handoff {
     capacity: usize,
 }
 
-/// Whole messages that wait for the wire, and the tail of a large one.
+/// Whole messages that wait for the wire, or the tail of a large one.
 struct Staging {
     bytes: Vec<u8>,
-    /// The sender is on the wire with a large message and will stage its tail afterwards.
-    tail_follows: bool,
     /// Counts how often the bytes were taken; the sweeper sees by it whether they are still the same.
     batch: u32,
     /// The batch that the sweeper saw waiting the last time.
@@ -127,7 +125,7 @@ impl Handoff {
     /// With nothing staged and no receiver. The staging area holds `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
         Handoff {
-            staging: Mutex::new(Staging { bytes: Vec::new(), tail_follows: false, batch: 0, seen: u32::MAX }),
+            staging: Mutex::new(Staging { bytes: Vec::new(), batch: 0, seen: u32::MAX }),
             wire: Mutex::new(Wire { bytes: Vec::new(), sent: 0 }),
             receiver: AtomicU8::new(ABSENT),
             capacity,
@@ -173,41 +171,10 @@ impl Handoff {
         }
     }
 
-    /// The wire for a large message: waits for it, puts what is staged in front, and promises a tail.
-    /// Ends with [`finish_large`](Self::finish_large) or [`abandon_large`](Self::abandon_large).
-    /// Sender's thread.
-    pub fn begin_large(&self) -> MutexGuard<'_, Wire> {
-        let mut wire = lock(&self.wire);
-        let mut staging = lock(&self.staging);
-        wire.take(&mut staging);
-        staging.tail_follows = true;
-        drop(staging);
-        wire
-    }
-
-    /// Stages the tail of the large message whose other bytes have left. Sender's thread.
-    pub fn finish_large(
-        &self,
-        wire: MutexGuard<'_, Wire>,
-        copy: impl FnOnce(&mut Vec<u8>),
-        wake: impl FnOnce(),
-    ) -> Staged {
-        let mut staging = lock(&self.staging);
-        drop(wire);
-        copy(&mut staging.bytes);
-        staging.tail_follows = false;
-        self.publish(wake)
-        // The lock goes here: from now on the message may be complete on the wire.
-    }
-
-    /// Gives the wire back after a large message that failed. Sender's thread.
-    pub fn abandon_large(&self, wire: MutexGuard<'_, Wire>) {
-        lock(&self.staging).tail_follows = false;
-        drop(wire);
-    }
-
-    /// The wire with all that is staged, waiting for whoever has it. For a thread that may block:
-    /// the sender whose receiver is absent or whose staging area is full, or `disconnect`.
+    /// The wire with all that is staged on it, waiting for whoever has it. For a thread that may block:
+    /// the sender with a large message, or whose receiver is absent, or whose staging area is full;
+    /// and `disconnect`. Nothing of the sender's is staged while the sender has the wire, so what it
+    /// sends itself keeps its place.
     pub fn begin_flush(&self) -> MutexGuard<'_, Wire> {
         let mut wire = lock(&self.wire);
         wire.take(&mut lock(&self.staging));
@@ -273,8 +240,8 @@ impl Handoff {
             self.receiver.store(BLOCKED, Ordering::Relaxed);
             return true;
         }
-        // While a large message is on its way nothing can be sent, and its tail brings a wake-up.
-        if !staging.bytes.is_empty() && !staging.tail_follows {
+        // While a large message is on its way the area is empty, and its tail brings a wake-up.
+        if !staging.bytes.is_empty() {
             return false;
         }
         self.receiver.store(ASLEEP, Ordering::Relaxed);
@@ -309,7 +276,7 @@ impl Handoff {
         let Some(mut staging) = try_lock(&self.staging) else {
             return false;
         };
-        if staging.bytes.is_empty() || staging.tail_follows {
+        if staging.bytes.is_empty() {
             return left_over;
         }
         if staging.seen != staging.batch {

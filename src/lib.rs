@@ -95,7 +95,10 @@ pub fn describe() -> String {
     match ring::setup::probe() {
         Ok(facts) => {
             let flags = if options.sqpoll { "SQPOLL where the kernel allows it" } else { facts.flags };
-            format!("io_uring: {flags}; two rings a connection; the kernel also has {}", facts.features.join(", "))
+            format!(
+                "io_uring: {flags}; two rings a connection; the kernel also has {}",
+                facts.features.join(", ")
+            )
         }
         Err(refusal) => format!("plain system calls: {}", refusal.advice),
     }

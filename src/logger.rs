@@ -3,9 +3,7 @@
 //! Inside the library everything uses the `log` facade. A Rust program that has installed a logger of
 //! its own keeps it, and this one is never used.
 
-use std::sync::{
-    Mutex, Once,
-};
+use std::sync::{Mutex, Once};
 
 use log::{LevelFilter, Log, Metadata, Record, warn};
 

@@ -43,7 +43,9 @@ impl ReadAhead {
         }
         // Bytes are moved only when what is needed would not fit behind them, or when little room is
         // left for one receive; at most a part of one message, since whole ones are taken first.
-        if self.start > 0 && (self.start + need > self.capacity || self.capacity - self.end < self.capacity / 4) {
+        if self.start > 0
+            && (self.start + need > self.capacity || self.capacity - self.end < self.capacity / 4)
+        {
             self.memory.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
@@ -75,7 +77,8 @@ mod tests {
         let mut expect = 0_u8;
         for round in 0..200 {
             let room = 16 - ahead.bytes().len();
-            let bytes: Vec<u8> = (0..(round * 7 % 11).min(room)).map(|i| next.wrapping_add(i as u8)).collect();
+            let bytes: Vec<u8> =
+                (0..(round * 7 % 11).min(room)).map(|i| next.wrapping_add(i as u8)).collect();
             next = next.wrapping_add(bytes.len() as u8);
             if !bytes.is_empty() {
                 let need = ahead.bytes().len() + bytes.len();

@@ -73,6 +73,7 @@ enum Waited {
     Leaving,
 }
 
+#[allow(clippy::large_enum_variant, reason = "two for each connection; a box would cost the hot path a load")]
 enum Engine {
     Unmade,
     Ring(ReceiveRing),
@@ -220,7 +221,9 @@ impl Receive {
                 Errno::CONNRESET
             }
             Some(Ok(count)) => return Ok(Some(count)),
-            Some(Err(error)) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            Some(Err(error))
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
+            {
                 return Ok(None);
             }
             Some(Err(error)) => {

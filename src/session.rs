@@ -19,8 +19,7 @@ use std::{
 use log::{debug, warn};
 
 use crate::{
-    config,
-    connect,
+    config, connect,
     connection::Connection,
     error::Errno,
     iovec::Cursor,

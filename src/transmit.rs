@@ -45,6 +45,7 @@ pub const LOOK: Duration = Duration::from_millis(50);
 /// The vector of one `send`.
 pub type Message<'v, 'm> = Cursor<'v, 'm, Out>;
 
+#[allow(clippy::large_enum_variant, reason = "two for each connection; a box would cost the hot path a load")]
 enum Engine {
     /// Nothing had to be sent from this side yet.
     Unmade,
@@ -78,6 +79,8 @@ impl Transmit {
         }
         let staged = if total <= STAGED { self.stage(&message)? } else { self.large(message)? };
         match staged {
+            // Cannot be: both have emptied the area before, and it is larger than what is staged.
+            Staged::Full => return Err(Errno::IO),
             Staged::Woken => {}
             // The receiver is not asleep, so it will come by; unless it does not come back to the
             // driver at all, for which the sweeper looks.
@@ -94,33 +97,30 @@ impl Transmit {
 
     /// Copies a small message into the staging area.
     fn stage(&mut self, message: &Message<'_, '_>) -> Result<Staged, Errno> {
-        let connection = Arc::clone(&self.connection);
-        let total = message.left();
-        let attempt = |limit| {
-            connection.handoff.stage(
-                total,
-                limit,
-                |bytes| append(message, total, bytes),
-                || connection.wake.wake(),
-            )
-        };
-        let staged = attempt(STAGING / 2)?;
+        let staged = self.attempt(message, STAGING / 2)?;
         if staged != Staged::Full {
             return Ok(staged);
         }
         // Half full: the receiver is busy elsewhere or the socket is full. What is staged can go now;
         // if the socket does not take it, there is the other half.
-        connection.flush_now();
-        let staged = attempt(STAGING)?;
+        self.connection.flush_now();
+        let staged = self.attempt(message, STAGING)?;
         if staged != Staged::Full {
             return Ok(staged);
         }
         self.flush(self.deadline())?;
-        match attempt(STAGING)? {
-            // Cannot be: the area is empty and larger than any message that is staged.
-            Staged::Full => Err(Errno::IO),
-            staged => Ok(staged),
-        }
+        self.attempt(message, STAGING)
+    }
+
+    /// Copies what is left of the message into the staging area if no more than `limit` wait then.
+    fn attempt(&self, message: &Message<'_, '_>, limit: usize) -> Result<Staged, Errno> {
+        let copy = |bytes: &mut Vec<u8>| {
+            message.pieces(message.left(), |piece| {
+                piece.append_to(bytes);
+                true
+            });
+        };
+        self.connection.handoff.stage(message.left(), limit, copy, || self.connection.wake.wake())
     }
 
     /// Sends all but the tail of a large message, and stages that.
@@ -128,19 +128,11 @@ impl Transmit {
         let deadline = self.deadline();
         self.make_engine()?;
         let connection = Arc::clone(&self.connection);
-        let mut wire = connection.handoff.begin_large();
+        let mut wire = connection.handoff.begin_flush();
         let body = message.left() - TAIL;
-        match self.send_all(&mut wire, Some((&mut message, body)), deadline) {
-            Ok(()) => Ok(connection.handoff.finish_large(
-                wire,
-                |bytes| append(&message, TAIL, bytes),
-                || connection.wake.wake(),
-            )),
-            Err(errno) => {
-                connection.handoff.abandon_large(wire);
-                Err(errno)
-            }
-        }
+        self.send_all(&mut wire, Some((&mut message, body)), deadline)?;
+        drop(wire);
+        self.attempt(&message, STAGING)
     }
 
     /// Sends all that is staged, waiting while the socket is full.
@@ -243,12 +235,4 @@ impl Transmit {
         }
         Ok(())
     }
-}
-
-/// Copies the next `count` bytes of `message`.
-fn append(message: &Message<'_, '_>, count: usize, to: &mut Vec<u8>) {
-    message.pieces(count, |piece| {
-        piece.append_to(to);
-        true
-    });
 }

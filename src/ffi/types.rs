@@ -6,10 +6,7 @@ use std::{
     slice,
 };
 
-use crate::{
-    error::Errno,
-    socket::segment::Segment,
-};
+use crate::{error::Errno, socket::segment::Segment};
 
 /// An entry of a vector, as libkinetic's `kio.h` defines it: the layout of `struct iovec`.
 #[repr(C)]
@@ -69,7 +66,10 @@ const _: () = {
 /// `msg` must be NULL or point to `msgcnt` entries, each with `kiov_len` bytes at `kiov_base`, readable
 /// or, for `D = In`, writable and used by nobody else, all for the lifetime `'m`. Memory that is not
 /// there is allowed where only the kernel touches it, which answers EFAULT.
-pub unsafe fn vector<'m, D>(msg: *const kiovec, msgcnt: c_int) -> Result<(&'m [Segment<'m, D>], usize), Errno> {
+pub unsafe fn vector<'m, D>(
+    msg: *const kiovec,
+    msgcnt: c_int,
+) -> Result<(&'m [Segment<'m, D>], usize), Errno> {
     let count = usize::try_from(msgcnt).map_err(|_| Errno::INVAL)?;
     if count == 0 {
         return Ok((&[], 0));

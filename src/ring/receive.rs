@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use io_uring::{
-    opcode,
-    types::Fd,
-};
+use io_uring::{opcode, types::Fd};
 
 use super::{Completion, Kind, Ring, Tag};
 use crate::{
@@ -60,9 +57,7 @@ impl ReceiveRing {
                 let len = u32::try_from(one.len()).unwrap_or(u32::MAX);
                 opcode::Recv::new(Fd(socket.as_raw_fd()), one.base(), len).flags(flags).build()
             }
-            _ => opcode::RecvMsg::new(Fd(socket.as_raw_fd()), &mut header)
-                .flags(flags as u32)
-                .build(),
+            _ => opcode::RecvMsg::new(Fd(socket.as_raw_fd()), &mut header).flags(flags as u32).build(),
         };
         let mut receiving = RingReceiving {
             half: self,
@@ -77,9 +72,8 @@ impl ReceiveRing {
         receiving.settle();
         let result = receiving.result.take();
         drop(receiving);
-        let result = result.filter(|result| {
-            !matches!(result, Err(error) if error.raw_os_error() == Some(libc::ECANCELED))
-        });
+        let result = result
+            .filter(|result| !matches!(result, Err(error) if error.raw_os_error() == Some(libc::ECANCELED)));
         (outcome, result)
     }
 }

@@ -83,8 +83,10 @@ impl Refusal {
     pub fn new(error: &io::Error) -> Refusal {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         let advice = match errno {
-            libc::ENOSYS => "the kernel has no io_uring, or a seccomp filter hides it: \
-                             allow io_uring_setup, io_uring_enter and io_uring_register there",
+            libc::ENOSYS => {
+                "the kernel has no io_uring, or a seccomp filter hides it: \
+                             allow io_uring_setup, io_uring_enter and io_uring_register there"
+            }
             libc::EPERM | libc::EACCES => {
                 "the sysctl kernel.io_uring_disabled or a seccomp filter (the default in containers) \
                  refuses it: set the sysctl to 0, or allow io_uring_setup, io_uring_enter and \
@@ -189,11 +191,7 @@ pub fn build(sqpoll: Option<Sqpoll>) -> io::Result<IoUring> {
 }
 
 /// Makes a ring with the flags of the first rung, from `start` on, that the kernel takes.
-fn climb(
-    ladder: &[Rung],
-    start: usize,
-    extra: &dyn Fn(&mut io_uring::Builder),
-) -> io::Result<IoUring> {
+fn climb(ladder: &[Rung], start: usize, extra: &dyn Fn(&mut io_uring::Builder)) -> io::Result<IoUring> {
     let mut last = io::Error::from_raw_os_error(libc::EINVAL);
     for (index, rung) in ladder.iter().enumerate().skip(start) {
         let mut builder = IoUring::builder();

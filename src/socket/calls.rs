@@ -59,8 +59,7 @@ pub fn wait<const N: usize>(
     const { assert!(N <= 4) };
     let mut list = interests.map(|interest| libc::pollfd {
         fd: interest.fd.as_raw_fd(),
-        events: if interest.read { libc::POLLIN } else { 0 }
-            | if interest.write { libc::POLLOUT } else { 0 },
+        events: if interest.read { libc::POLLIN } else { 0 } | if interest.write { libc::POLLOUT } else { 0 },
         revents: 0,
     });
     let timeout = timeout.map(|timeout| libc::timespec {

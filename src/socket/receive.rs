@@ -35,8 +35,7 @@ impl<'o, 'm> PlainReceiving<'o, 'm> {
     fn attempt(&mut self) {
         self.tried = true;
         match calls::receive(self.socket, self.batch) {
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             result => self.result = Some(result),
         }
     }

@@ -34,10 +34,7 @@ impl<D> Copy for Segment<'_, D> {}
 
 impl<D> Segment<'_, D> {
     /// A segment of no bytes.
-    pub const EMPTY: Self = Segment(
-        libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 },
-        PhantomData,
-    );
+    pub const EMPTY: Self = Segment(libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }, PhantomData);
 
     /// Its length in bytes.
     pub fn len(&self) -> usize {
@@ -70,10 +67,7 @@ impl<D> Segment<'_, D> {
 impl<'m> Segment<'m, Out> {
     /// The memory of `bytes`.
     pub fn new(bytes: &'m [u8]) -> Self {
-        Segment(
-            libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() },
-            PhantomData,
-        )
+        Segment(libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() }, PhantomData)
     }
 
     /// Appends its bytes to `to`, which the caller has given the room.
@@ -97,10 +91,7 @@ impl<'m> Segment<'m, Out> {
 impl<'m> Segment<'m, In> {
     /// The memory of `bytes`.
     pub fn new(bytes: &'m mut [u8]) -> Self {
-        Segment(
-            libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() },
-            PhantomData,
-        )
+        Segment(libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() }, PhantomData)
     }
 
     /// Copies as much of `from` as fits to its start and returns the number of bytes.

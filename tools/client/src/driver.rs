@@ -1,0 +1,103 @@
+//! A driver's table, called through its C interface.
+
+use std::{
+    ffi::{CString, c_int, c_void},
+    io,
+    net::SocketAddr,
+};
+
+use ktli_uring::ffi::types::{kiovec, ktli_driver_fns};
+
+/// A KTLI driver.
+#[derive(Clone, Copy)]
+pub struct Driver {
+    /// What people call it.
+    pub name: &'static str,
+    table: &'static ktli_driver_fns,
+}
+
+/// This project's driver.
+pub const URING: Driver = Driver { name: "ktli-uring", table: &ktli_uring::ffi::driver::uring_fns };
+
+/// The socket driver's flow.
+pub const STOCK: Driver = Driver { name: "stock flow", table: &crate::stock::STOCK_FNS };
+
+/// An open handle of a driver. It is closed on drop.
+pub struct Handle {
+    table: &'static ktli_driver_fns,
+    dh: *mut c_void,
+}
+
+// SAFETY: A KTLI handle is made to be used from several threads: the contract calls `send` from one,
+// `poll` and `receive` from another, the rest from any.
+unsafe impl Send for Handle {}
+// SAFETY: As above.
+unsafe impl Sync for Handle {}
+
+macro_rules! call {
+    ($table:expr, $name:ident ( $($argument:expr),* )) => {{
+        let function = $table.$name.expect("a driver has all seven functions");
+        // SAFETY: The function is a KTLI driver's and is given what KTLI gives it: a handle that it
+        // made, and pointers that are valid for the call.
+        unsafe { function($($argument),*) }
+    }};
+}
+
+fn check(result: c_int) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+impl Driver {
+    /// Opens a handle.
+    pub fn open(&self) -> io::Result<Handle> {
+        let dh = call!(self.table, ktli_dfns_open());
+        if dh.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Handle { table: self.table, dh })
+    }
+}
+
+impl Handle {
+    /// Connects to `address`.
+    pub fn connect(&self, address: SocketAddr) -> io::Result<()> {
+        let host = CString::new(address.ip().to_string())?;
+        let port = CString::new(address.port().to_string())?;
+        let (host, port) = (host.as_ptr().cast_mut(), port.as_ptr().cast_mut());
+        check(call!(self.table, ktli_dfns_connect(self.dh, host, port, 0))).map(drop)
+    }
+
+    /// Disconnects.
+    pub fn disconnect(&self) -> io::Result<()> {
+        check(call!(self.table, ktli_dfns_disconnect(self.dh))).map(drop)
+    }
+
+    /// Sends the pieces as one message.
+    pub fn send(&self, pieces: &[&[u8]]) -> io::Result<usize> {
+        let mut vector: [kiovec; 4] = std::array::from_fn(|index| {
+            let piece = pieces.get(index).copied().unwrap_or_default();
+            kiovec { kiov_base: piece.as_ptr().cast_mut().cast(), kiov_len: piece.len() }
+        });
+        assert!(pieces.len() <= vector.len());
+        let count = pieces.len() as c_int;
+        check(call!(self.table, ktli_dfns_send(self.dh, vector.as_mut_ptr(), count)))
+    }
+
+    /// Fills all buffers.
+    pub fn receive<const N: usize>(&self, buffers: [&mut [u8]; N]) -> io::Result<usize> {
+        let mut vector =
+            buffers.map(|buffer| kiovec { kiov_base: buffer.as_mut_ptr().cast(), kiov_len: buffer.len() });
+        check(call!(self.table, ktli_dfns_receive(self.dh, vector.as_mut_ptr(), N as c_int)))
+    }
+
+    /// Waits until something can be received, at most `timeout` milliseconds.
+    pub fn poll(&self, timeout: c_int) -> io::Result<bool> {
+        check(call!(self.table, ktli_dfns_poll(self.dh, timeout))).map(|ready| ready == 1)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        call!(self.table, ktli_dfns_close(self.dh));
+    }
+}

@@ -1,0 +1,10 @@
+//! Plays libkinetic's upper half over any KTLI driver.
+//!
+//! [`session`] has the two threads that libkinetic gives a session, with the same calls in the same
+//! order; [`driver`] makes a driver's C table safe to call; [`stock`] is a plain reimplementation of
+//! libkinetic's socket driver's flow, to compare with; [`peer`] starts a drive.
+
+pub mod driver;
+pub mod peer;
+pub mod session;
+pub mod stock;

@@ -1,0 +1,254 @@
+//! The models: what the threads do, and what must hold in the end.
+
+use std::io;
+
+use loom::{
+    sync::{Arc, Condvar, Mutex},
+    thread,
+};
+
+use crate::handoff::{Flushed, Handoff, Staged};
+
+const CAPACITY: usize = 64;
+
+/// What stands for socket, drive and eventfd.
+struct World {
+    handoff: Handoff,
+    /// What the drive has got, and how much the socket takes.
+    socket: Mutex<Socket>,
+    /// The eventfd: its count, and the receiver waiting for it or for room.
+    wake: Mutex<Events>,
+    woken: Condvar,
+}
+
+struct Socket {
+    got: Vec<u8>,
+    room: usize,
+}
+
+#[derive(Default)]
+struct Events {
+    count: u32,
+    room: bool,
+}
+
+impl World {
+    fn new(room: usize) -> Arc<World> {
+        Arc::new(World {
+            handoff: Handoff::new(CAPACITY),
+            socket: Mutex::new(Socket { got: Vec::new(), room }),
+            wake: Mutex::new(Events::default()),
+            woken: Condvar::new(),
+        })
+    }
+
+    fn wake(&self) {
+        self.wake.lock().unwrap().count += 1;
+        self.woken.notify_one();
+    }
+
+    /// The drive reads: there is room again.
+    fn make_room(&self, room: usize) {
+        self.socket.lock().unwrap().room += room;
+        self.wake.lock().unwrap().room = true;
+        self.woken.notify_one();
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut socket = self.socket.lock().unwrap();
+        let count = bytes.len().min(socket.room);
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        socket.room -= count;
+        socket.got.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn got(&self) -> Vec<u8> {
+        self.socket.lock().unwrap().got.clone()
+    }
+
+    /// `Transmit::stage`: one byte stands for a message.
+    fn stage(&self, message: u8) -> Staged {
+        self.handoff
+            .stage(
+                1,
+                CAPACITY,
+                |bytes| bytes.push(message),
+                || {
+                    // The wake-up comes before the message may leave.
+                    assert!(!self.got().contains(&message), "left before its send had returned");
+                    self.wake();
+                },
+            )
+            .unwrap()
+    }
+
+    /// `Transmit::large`: two bytes go out directly, the third is the tail.
+    fn large(&self, message: [u8; 3]) {
+        let mut wire = self.handoff.begin_flush();
+        while !wire.pending().is_empty() {
+            let count = self.send(wire.pending()).unwrap();
+            wire.sent(count);
+        }
+        assert_eq!(self.send(&message[..2]).unwrap(), 2);
+        drop(wire);
+        self.stage(message[2]);
+    }
+
+    /// `Transmit::flush`: the sender sends for itself.
+    fn flush(&self) {
+        let mut wire = self.handoff.begin_flush();
+        while !wire.pending().is_empty() {
+            let count = self.send(wire.pending()).unwrap();
+            wire.sent(count);
+        }
+    }
+
+    /// The loop of `receive::wait`, until the drive has got `count` bytes: those are the answers that
+    /// the receive waits for.
+    fn receive(&self, count: usize) {
+        self.handoff.arrive();
+        loop {
+            let flushed = self.handoff.flush(|bytes| self.send(bytes)).unwrap();
+            if self.socket.lock().unwrap().got.len() >= count {
+                return;
+            }
+            let blocked = flushed == Flushed::Full;
+            if !self.handoff.fall_asleep(blocked) {
+                thread::yield_now();
+                continue;
+            }
+            let mut events = self.wake.lock().unwrap();
+            while events.count == 0 && !(blocked && events.room) {
+                // The drive's answer ends the receive.
+                if self.socket.lock().unwrap().got.len() >= count {
+                    break;
+                }
+                events = self.woken.wait(events).unwrap();
+            }
+            events.count = 0;
+            events.room = false;
+            drop(events);
+            self.handoff.woken();
+        }
+    }
+
+    /// The drive answers what it has got: wakes a receiver that waits for it. Called by whoever else
+    /// than the receiver has sent.
+    fn answer(&self) {
+        // Under the lock, so that it does not fall between the receiver's look and its wait.
+        let _events = self.wake.lock().unwrap();
+        self.woken.notify_one();
+    }
+}
+
+#[test]
+fn small_messages_all_leave_in_order() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        world.handoff.arrive();
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.stage(1);
+                world.stage(2);
+            }
+        });
+        world.receive(2);
+        sender.join().unwrap();
+        assert_eq!(world.got(), [1, 2]);
+    });
+}
+
+#[test]
+fn a_large_message_between_small_ones_keeps_its_place() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        world.handoff.arrive();
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.stage(1);
+                world.large([2, 3, 4]);
+            }
+        });
+        world.receive(4);
+        sender.join().unwrap();
+        assert_eq!(world.got(), [1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn a_full_socket_holds_nothing_back_for_good() {
+    loom::model(|| {
+        let world = World::new(1);
+        world.handoff.arrive();
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.stage(1);
+                world.stage(2);
+                world.make_room(8);
+            }
+        });
+        world.receive(2);
+        sender.join().unwrap();
+        assert_eq!(world.got(), [1, 2]);
+    });
+}
+
+#[test]
+fn a_receiver_that_arrives_late_and_a_sender_that_sends_for_itself_agree() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                for message in [1, 2] {
+                    if world.stage(message) == Staged::Unattended {
+                        world.flush();
+                        world.answer();
+                    }
+                }
+            }
+        });
+        world.receive(2);
+        sender.join().unwrap();
+        assert_eq!(world.got(), [1, 2]);
+    });
+}
+
+#[test]
+fn the_sweeper_neither_doubles_nor_reorders() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        world.handoff.arrive();
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                for message in [1, 2] {
+                    if world.stage(message) == Staged::Unattended {
+                        world.flush();
+                    }
+                }
+            }
+        });
+        let sweeper = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                for _ in 0..2 {
+                    if world.handoff.is_neglected() {
+                        let _ = world.handoff.flush(|bytes| world.send(bytes)).unwrap();
+                    }
+                }
+            }
+        });
+        sender.join().unwrap();
+        sweeper.join().unwrap();
+        // The receiver never came: what the sweeper did not find is still there.
+        world.flush();
+        assert_eq!(world.got(), [1, 2]);
+    });
+}
