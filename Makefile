@@ -1,0 +1,95 @@
+# ktli-uring. `make help` lists the targets.
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DESTDIR ?=
+CARGO ?= cargo
+CC ?= cc
+
+# Where cargo builds; and where the C tests do, beside it.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET)/release
+HEADER := include/ktli_uring.h
+SHARED := libktli_uring.so
+PRELOAD := libktli_uring_preload.so
+VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+SONAME := $(SHARED).0
+# What a program that links the static library needs besides; `make lint` compares it with rustc's list.
+PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+
+.DEFAULT_GOAL := all
+.PHONY: all help need build demo test test-rust test-c test-asan test-valgrind test-install model \
+	lint header symbols install uninstall clean
+
+all: build ## build the libraries, the drive and the demo
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+need:
+	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust (Debian: rustup, or cargo from backports)" >&2; exit 1; }
+	@command -v $(CC) >/dev/null || { echo "a C compiler is missing: install gcc (Debian: build-essential)" >&2; exit 1; }
+
+build: need
+	$(CARGO) build --release --workspace
+
+demo: build ## put and get real values over io_uring and over the stock flow, and compare them
+	$(RELEASE)/ktli-demo $(RELEASE)/kinetic-drive
+
+test: test-rust test-c test-asan test-install ## run all tests, Rust and C, and say what ran
+	@echo "all tests passed: Rust (with the model check), C shared and static, ASan, installation"
+
+test-rust: need ## run the Rust tests and the model check of the handoff
+	$(CARGO) test --release --workspace
+
+test-c: build ## run the C tests against the shared and the static library
+	c_tests/run.sh $(RELEASE) $(TARGET)/c_tests
+
+test-asan: build ## run the C tests under AddressSanitizer
+	c_tests/run.sh --asan $(RELEASE) $(TARGET)/c_tests
+
+test-valgrind: build ## run the C tests under valgrind
+	@command -v valgrind >/dev/null || { echo "valgrind is missing: install it (Debian: valgrind)" >&2; exit 1; }
+	c_tests/run.sh --valgrind $(RELEASE) $(TARGET)/c_tests
+
+test-install: build ## install into a scratch root and build a C program against that
+	tools/test-install.sh $(TARGET)/install-test
+
+model: need ## run only the model check of the handoff
+	$(CARGO) test --release -p ktli-model
+
+lint: build ## check format, clippy, the header and the exported symbols
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	@KTLI_URING_HEADER=$(abspath $(TARGET))/ktli_uring.h $(CARGO) build --release -q
+	@cmp -s $(TARGET)/ktli_uring.h $(HEADER) || { diff -u $(HEADER) $(TARGET)/ktli_uring.h; echo "$(HEADER) is not current: run 'make header'" >&2; exit 1; }
+	@tools/symbols.sh $(RELEASE) | diff -u docs/symbols.txt - || { echo "the exported symbols are not those of docs/symbols.txt: run 'make symbols' if that is meant" >&2; exit 1; }
+	@listed=$$(echo | rustc --crate-type staticlib --print native-static-libs -o $(TARGET)/empty.a - 2>&1 | sed -n 's/.*native-static-libs: //p'); \
+	[ "$$listed" = "$(PRIVATE_LIBS)" ] || { echo "rustc's native static libraries are $$listed: mend PRIVATE_LIBS in the Makefile" >&2; exit 1; }
+
+header: need ## bring the committed C header up to date
+	KTLI_URING_HEADER=$(abspath $(HEADER)) $(CARGO) build --release
+
+symbols: build ## bring the committed list of exported symbols up to date
+	tools/symbols.sh $(RELEASE) > docs/symbols.txt
+
+install: build ## install libraries, header and pkg-config file (PREFIX, LIBDIR, DESTDIR)
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -m 755 $(RELEASE)/$(SHARED) $(DESTDIR)$(LIBDIR)/$(SHARED).$(VERSION)
+	ln -sf $(SHARED).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/$(SHARED)
+	install -m 755 $(RELEASE)/$(PRELOAD) $(DESTDIR)$(LIBDIR)/$(PRELOAD)
+	install -m 644 $(RELEASE)/libktli_uring.a $(DESTDIR)$(LIBDIR)/libktli_uring.a
+	install -m 644 $(HEADER) $(DESTDIR)$(INCLUDEDIR)/ktli_uring.h
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(PRIVATE_LIBS)|' ktli-uring.pc.in \
+	    > $(DESTDIR)$(LIBDIR)/pkgconfig/ktli-uring.pc
+
+uninstall: ## remove what install has put there
+	rm -f $(DESTDIR)$(LIBDIR)/$(SHARED).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SHARED) \
+	    $(DESTDIR)$(LIBDIR)/$(PRELOAD) $(DESTDIR)$(LIBDIR)/libktli_uring.a \
+	    $(DESTDIR)$(INCLUDEDIR)/ktli_uring.h $(DESTDIR)$(LIBDIR)/pkgconfig/ktli-uring.pc
+
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Installs into the scratch folder $1 as a distribution would, builds and runs a C program against what
+# is there, shared and static, and uninstalls. Ends with the count of checks.
+set -euo pipefail
+root=$1
+rm -rf "$root"
+mkdir -p "$root"
+root=$(cd "$root" && pwd)
+make=${MAKE:-make}
+checks=0
+# check WHAT COMMAND...: the command succeeds.
+check() {
+    local what=$1
+    shift
+    if ! "$@"; then
+        echo "FAIL  $what"
+        echo "$checks passed, 1 failed"
+        exit 1
+    fi
+    checks=$((checks + 1))
+    echo "ok    $what"
+}
+
+"$make" -s install DESTDIR="$root" PREFIX=/usr LIBDIR=/usr/lib
+for file in lib/libktli_uring.so lib/libktli_uring.so.0 lib/libktli_uring.a lib/libktli_uring_preload.so \
+    include/ktli_uring.h lib/pkgconfig/ktli-uring.pc; do
+    check "$file is installed" [ -f "$root/usr/$file" ]
+done
+soname=$(readelf -d "$root/usr/lib/libktli_uring.so" | sed -n 's/.*soname: \[\(.*\)\]/\1/p')
+check "the soname is $soname" [ "$soname" = libktli_uring.so.0 ]
+
+cat > "$root/program.c" <<'C'
+#define KTLI_URING_DEFINE_TYPES
+#include <ktli_uring.h>
+#include <stdio.h>
+
+int main(void)
+{
+  void *dh = uring_fns.ktli_dfns_open();
+  printf("%s\n", ktli_uring_version());
+  return dh == NULL || uring_fns.ktli_dfns_close(dh) != 0;
+}
+C
+# pkg-config is a comfort, not a need: where it is missing its two answers are read off the file.
+if command -v pkg-config >/dev/null; then
+    export PKG_CONFIG_LIBDIR=$root/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
+    export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
+    flags=$(pkg-config --cflags --libs ktli-uring)
+    private=$(pkg-config --static --libs ktli-uring)
+    check "pkg-config knows ktli-uring" [ -n "$flags" ]
+else
+    echo "skip  pkg-config is not installed; reading ktli-uring.pc"
+    flags="-I$root/usr/include -L$root/usr/lib -lktli_uring"
+    private="$flags $(sed -n 's/^Libs.private: //p' "$root/usr/lib/pkgconfig/ktli-uring.pc")"
+fi
+cc=${CC:-cc}
+version=$(sed -n 's/^Version: //p' "$root/usr/lib/pkgconfig/ktli-uring.pc")
+# shellcheck disable=SC2086 # flags are words
+"$cc" -Wall -Wextra -Werror "$root/program.c" -o "$root/shared" $flags
+printed=$(LD_LIBRARY_PATH=$root/usr/lib "$root/shared")
+check "a program runs on the shared library" [ "$printed" = "$version" ]
+# shellcheck disable=SC2086
+"$cc" -Wall -Wextra -Werror "$root/program.c" -I"$root/usr/include" -o "$root/static" \
+    -Wl,-Bstatic -L"$root/usr/lib" -lktli_uring -Wl,-Bdynamic ${private#*-lktli_uring}
+needed=$(readelf -d "$root/static" | grep -c 'NEEDED.*ktli_uring' || true)
+check "the static program does without the shared library" [ "$needed" = 0 ]
+printed=$("$root/static")
+check "a program runs on the static library" [ "$printed" = "$version" ]
+
+"$make" -s uninstall DESTDIR="$root" PREFIX=/usr LIBDIR=/usr/lib
+left=$(find "$root/usr" -type f -o -type l)
+check "uninstall leaves nothing $left" [ -z "$left" ]
+echo "$checks passed, 0 failed"
