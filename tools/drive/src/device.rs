@@ -37,22 +37,31 @@ impl Device {
     }
 
     /// What the device reports as its configuration. Every text is set, even
-    /// if there is nothing to say: clients print them without looking.
+    /// if there is nothing to say: clients print them without looking. For
+    /// clients in C those that are bytes on the wire end with a zero, and so
+    /// are never empty either.
     pub fn configuration(&self) -> Configuration {
         let text = |text: &str| Some(text.to_owned());
-        let ip = Some(self.address.ip().to_string().into_bytes());
-        let (ipv4_address, ipv6_address) = if self.address.is_ipv4() { (ip, None) } else { (None, ip) };
+        let bytes = |text: &str| Some(format!("{text}\0").into_bytes());
+        let ip = self.address.ip().to_string();
+        let (ipv4, ipv6) = if self.address.is_ipv4() { (&*ip, "") } else { ("", &*ip) };
+        let interface = Interface {
+            name: text("tcp"),
+            mac: bytes("00:00:00:00:00:00"),
+            ipv4_address: bytes(ipv4),
+            ipv6_address: bytes(ipv6),
+        };
         Configuration {
             vendor: text("ktli-uring"),
             model: text(env!("CARGO_PKG_NAME")),
-            serial_number: Some(b"0".to_vec()),
+            serial_number: bytes("0"),
             version: text(env!("CARGO_PKG_VERSION")),
-            interfaces: vec![Interface { name: text("tcp"), mac: None, ipv4_address, ipv6_address }],
+            interfaces: vec![interface],
             port: Some(self.address.port().into()),
-            tls_port: None,
+            tls_port: Some(0),
             compilation_date: text(""),
             source_hash: text(""),
-            world_wide_name: Some(b"0".to_vec()),
+            world_wide_name: bytes("0"),
             protocol_version: text(PROTOCOL_VERSION),
             protocol_compilation_date: text(""),
             protocol_source_hash: text(""),

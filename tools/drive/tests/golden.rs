@@ -96,17 +96,20 @@ fn varint(mut value: u64) -> Vec<u8> {
 fn the_first_message_is_golden() {
     let drive = start();
     // Fields above 15 take two bytes for their number and are written out.
-    let interface = [nested(1, b"tcp"), nested(3, b"127.0.0.1")].concat();
+    let interface =
+        [nested(1, b"tcp"), nested(2, b"00:00:00:00:00:00\0"), nested(3, b"127.0.0.1\0"), nested(4, b"\0")]
+            .concat();
     let configuration = [
         nested(5, b"ktli-uring"),
         nested(6, b"kinetic-drive"),
-        nested(7, b"0"),
+        nested(7, b"0\0"),
         nested(8, env!("CARGO_PKG_VERSION").as_bytes()),
         nested(9, &interface),
         number(10, drive.local_addr().port().into()),
+        number(11, 0),
         nested(12, b""),
         nested(13, b""),
-        nested(14, b"0"),
+        nested(14, b"0\0"),
         nested(15, b"4.0.1"),
         vec![0x82, 0x01, 0],
         vec![0x8a, 0x01, 0],

@@ -22,7 +22,7 @@ fn the_first_message_has_limits_and_configuration() {
     let configuration = log.configuration.clone().unwrap();
     assert_eq!(configuration.port, Some(u32::from(drive.local_addr().port())));
     assert_eq!(configuration.protocol_version.as_deref(), Some(PROTOCOL_VERSION));
-    assert_eq!(configuration.interfaces[0].ipv4_address.as_deref(), Some(&b"127.0.0.1"[..]));
+    assert_eq!(configuration.interfaces[0].ipv4_address.as_deref(), Some(&b"127.0.0.1\0"[..]));
 
     let request = client.builder.get_log(&[LogType::Configuration, LogType::Limits]);
     let (answer, _) = client.ask(&request, b"");
@@ -84,6 +84,8 @@ fn logs_tell_what_happened() {
     assert_eq!(answer.status(), StatusCode::Success);
     let log = answer.get_log().unwrap();
     assert_eq!(log.types, [0, 1, 2, 4, 5]);
+    // kctl prints it as a string.
+    assert_eq!(log.messages.as_deref().unwrap().last(), Some(&0));
     let capacity = log.capacity.as_ref().unwrap();
     assert_eq!(capacity.nominal_capacity, Some(4096));
     assert!(capacity.portion_full.unwrap() > 1000.0 / 4096.0);

@@ -4,6 +4,10 @@ use super::{Done, Failure};
 use crate::device::Device;
 use crate::protocol::{Body, Capacity, GetLog, LogType, StatusCode};
 
+/// The drive's own log, of which there is not much. It is never empty and ends with a zero byte: clients in
+/// C take an empty field for a missing one and print it as a string.
+const MESSAGES: &[u8] = b"kinetic-drive: everything is kept in memory\n\0";
+
 /// What the drive says first on every connection.
 pub(crate) fn hello(device: &Device) -> Body {
     into_body(GetLog {
@@ -27,7 +31,7 @@ pub(super) fn get_log(device: &Device, body: Body) -> Result<Done, Failure> {
             Ok(LogType::Capacities) => answer.capacity = Some(capacity(device)),
             Ok(LogType::Configuration) => answer.configuration = Some(device.configuration()),
             Ok(LogType::Statistics) => answer.statistics = device.counters.report(),
-            Ok(LogType::Messages) => answer.messages = Some(Vec::new()),
+            Ok(LogType::Messages) => answer.messages = Some(MESSAGES.to_vec()),
             Ok(LogType::Limits) => answer.limits = Some(device.bounds.limits()),
             Ok(LogType::Device) => {
                 return Err(Failure::new(StatusCode::NotFound, "no such device log"));
