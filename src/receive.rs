@@ -10,6 +10,7 @@
 
 use std::{
     io,
+    os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,6 +27,7 @@ use crate::{
     readahead::ReadAhead,
     ring::receive::ReceiveRing,
     socket::{
+        calls::{self, Interest},
         receive::PlainReceiving,
         segment::{Batch, In, Incoming},
     },
@@ -88,6 +90,8 @@ pub struct Receive {
     framing: Framing,
     /// The last bytes came directly.
     was_direct: bool,
+    /// The last poll ended with nothing.
+    idle: bool,
 }
 
 impl Receive {
@@ -100,6 +104,7 @@ impl Receive {
             ahead: ReadAhead::new(READ_AHEAD),
             framing,
             was_direct: false,
+            idle: false,
         }
     }
 
@@ -121,9 +126,15 @@ impl Receive {
             if self.connection.receive_error().is_some() {
                 return Polled::Over;
             }
+            if self.idle && self.sleep_through(deadline) {
+                return Polled::TimedOut;
+            }
             match self.read_ahead(need, deadline) {
                 Ok(Waited::Done) => {}
-                Ok(Waited::TimedOut) => return Polled::TimedOut,
+                Ok(Waited::TimedOut) => {
+                    self.idle = true;
+                    return Polled::TimedOut;
+                }
                 Ok(Waited::Leaving) => return Polled::Over,
                 // Whatever it is (no memory for a buffer, no ring), libkinetic would spin on a poll
                 // that fails.
@@ -132,6 +143,40 @@ impl Receive {
                     return Polled::Over;
                 }
             }
+        }
+    }
+
+    /// Waits until something happens, in one poll(2). True if nothing did until `deadline`.
+    ///
+    /// An idle session polls a hundred times a second. Arming a receive in the ring and cancelling it each
+    /// time cost about half as much again as the wait itself, so the ring rests until there is work.
+    fn sleep_through(&mut self, deadline: Option<Instant>) -> bool {
+        self.idle = false;
+        if !self.connection.handoff.fall_asleep(false) {
+            return false;
+        }
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let [socket, wake] = [self.connection.fd(), self.connection.wake.as_fd()].map(|fd| Interest {
+            fd,
+            read: true,
+            write: false,
+        });
+        let ready = calls::wait([socket, wake], left);
+        self.connection.handoff.woken();
+        match ready {
+            Ok([socket, wake]) if !socket.readable && !wake.readable => {
+                // A signal ends the wait early.
+                self.idle = true;
+                deadline.is_some_and(|deadline| Instant::now() >= deadline)
+            }
+            Ok([_, wake]) => {
+                if wake.readable {
+                    self.connection.wake.clear();
+                }
+                false
+            }
+            // What is wrong the receive will tell.
+            Err(_) => false,
         }
     }
 
