@@ -114,20 +114,16 @@ impl Connection {
     }
 
     /// Sends what is pending, without waiting. For threads that have no ring.
-    pub fn flush_now(&self) {
-        let sent = self.handoff.flush(|bytes| {
+    pub fn flush_now(&self) -> Flushed {
+        let flushed = self.handoff.flush(|bytes| {
             let mut batch = Batch::new();
             batch.push(Outgoing::new(bytes));
             calls::send(self.fd(), &batch)
         });
-        match sent {
-            Ok(Flushed::All | Flushed::Busy) => {}
-            // The receiver, if it sleeps, takes over the waiting for room.
-            Ok(Flushed::Full) => self.wake.wake(),
-            Err(error) => {
-                self.fail_send(error.into());
-            }
-        }
+        flushed.unwrap_or_else(|error| {
+            self.fail_send(error.into());
+            Flushed::All
+        })
     }
 
     /// Makes calls in progress return: the receiver at once, a waiting sender within 50 ms.

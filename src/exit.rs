@@ -52,7 +52,9 @@ pub fn run() {
         // A sender that is blocked with a large message gives the wire back; what was accepted before
         // that message has another chance.
         thread::sleep(transmit::LOOK + Duration::from_millis(10));
-        connections.iter().for_each(|connection| connection.flush_now());
+        for connection in &connections {
+            connection.flush_now();
+        }
     }
     connections.iter().for_each(|connection| connection.close_sending());
     await_peers(connections, start);

@@ -19,7 +19,7 @@ use std::{
 
 use log::warn;
 
-use crate::{connection, fork, socket::calls, sync::lock};
+use crate::{connection, fork, handoff::Flushed, socket::calls, sync::lock};
 
 /// How often the sweeper looks.
 const TICK: Duration = Duration::from_millis(10);
@@ -75,8 +75,9 @@ fn run() {
             if connection.is_leaving() {
                 continue;
             }
-            if connection.handoff.is_neglected() {
-                connection.flush_now();
+            if connection.handoff.is_neglected() && connection.flush_now() == Flushed::Full {
+                // A receiver that sleeps takes over the waiting for room.
+                connection.wake.wake();
             }
             pending |= connection.handoff.is_pending();
         }

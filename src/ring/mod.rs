@@ -108,8 +108,8 @@ impl Ring {
         Tag(self.sequence << 8 | kind as u64)
     }
 
-    /// Queues an operation. There is always a place: a half never has more than five entries queued
-    /// between two calls of [`enter`](Self::enter), and the queue has eight.
+    /// Queues an operation. There is a place: a half never has more than five entries queued between two
+    /// calls of [`enter`](Self::enter), and the queue has eight.
     ///
     /// # Safety
     /// What the entry points to must stay valid, and unused by others where the kernel writes, until
@@ -118,12 +118,10 @@ impl Ring {
         let tag = self.tag(kind);
         let entry = entry.user_data(tag.0);
         // SAFETY: Passed on to the caller.
-        if unsafe { self.uring.submission().push(&entry) }.is_err() {
-            // Cannot be, see above; one submission makes room in any case.
+        while unsafe { self.uring.submission().push(&entry) }.is_err() {
+            // Only with SQPOLL, when its thread is late.
             let _ = self.enter(0, None);
-            // SAFETY: As before.
-            let pushed = unsafe { self.uring.submission().push(&entry) };
-            assert!(pushed.is_ok(), "the submission queue is full");
+            let _ = self.uring.submitter().squeue_wait();
         }
         tag
     }
