@@ -8,7 +8,10 @@ use std::sync::{Mutex, OnceLock};
 
 use log::warn;
 
-use crate::{ring::setup::Sqpoll, sync::lock};
+use crate::{
+    ring::setup::Sqpoll,
+    sync::{lock, lock_soon},
+};
 
 /// Which engine carries the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -187,7 +190,7 @@ pub fn current() -> Options {
 
 /// What the program set, without the environment.
 pub fn program() -> Options {
-    *lock(&PROGRAM)
+    lock_soon(&PROGRAM).map_or(DEFAULTS, |options| *options)
 }
 
 /// Sets the program's options.

@@ -6,21 +6,22 @@ use std::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicI32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use log::{debug, warn};
+use log::debug;
 use socket2::Socket;
 
 use crate::{
     config::Options,
     error::Errno,
+    fork,
     handoff::{Flushed, Handoff},
     socket::{
-        calls::{self, Interest, Wake},
+        calls::{self, Wake},
         segment::{Batch, Outgoing},
     },
-    sync::lock,
+    sync::lock_soon,
 };
 
 /// How many bytes `send` lets gather: several messages of the largest size that is staged.
@@ -35,6 +36,8 @@ pub struct Connection {
     pub handoff: Handoff,
     /// The options with which it was made.
     pub options: Options,
+    /// The process (counted in forks) that made it.
+    process: u32,
     /// Somebody disconnects: calls in progress are to return.
     leaving: AtomicBool,
     /// Why sending is over; 0 while it is not.
@@ -46,10 +49,12 @@ pub struct Connection {
 /// All connections there are, for those who act on all of them: the sweeper and the exit handler.
 static ALL: Mutex<Vec<Weak<Connection>>> = Mutex::new(Vec::new());
 
-/// All connections there are.
+/// All connections of this process: a forked child has the parent's in its memory, and must not touch
+/// the sockets that it shares with it.
 pub fn all() -> Vec<Arc<Connection>> {
-    // A forked child may find the lock held for ever by a thread that it does not have.
-    crate::sync::try_lock(&ALL).map_or_else(Vec::new, |all| all.iter().filter_map(Weak::upgrade).collect())
+    let Some(all) = lock_soon(&ALL) else { return Vec::new() };
+    let here = fork::generation();
+    all.iter().filter_map(Weak::upgrade).filter(|connection| connection.process == here).collect()
 }
 
 impl Connection {
@@ -60,11 +65,12 @@ impl Connection {
             wake: Wake::new()?,
             handoff: Handoff::new(STAGING),
             options,
+            process: fork::generation(),
             leaving: AtomicBool::new(false),
             send_error: AtomicI32::new(0),
             receive_error: AtomicI32::new(0),
         });
-        let mut all = lock(&ALL);
+        let mut all = lock_soon(&ALL).ok_or(Errno(libc::EAGAIN))?;
         all.retain(|other| other.strong_count() > 0);
         all.push(Arc::downgrade(&connection));
         Ok(connection)
@@ -132,63 +138,13 @@ impl Connection {
         self.wake.wake();
     }
 
-    /// Brings what was accepted to the peer, as far as that can be done until `deadline`, and closes
-    /// the sending direction. Neither half may be at work any more.
-    pub fn finish_sending(&self, deadline: Instant) {
-        if self.send_error().is_none() {
-            let mut wire = self.handoff.begin_flush();
-            while !wire.pending().is_empty() {
-                let mut batch = Batch::new();
-                batch.push(Outgoing::new(wire.pending()));
-                match calls::send(self.fd(), &batch) {
-                    Ok(count) => wire.sent(count),
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                        let left = deadline.saturating_duration_since(Instant::now());
-                        if left.is_zero() {
-                            warn!(
-                                "{} bytes that were accepted were not taken by the drive in time",
-                                wire.pending().len()
-                            );
-                            self.fail_send(Errno::TIMEDOUT);
-                            return;
-                        }
-                        let _ =
-                            calls::wait([Interest { fd: self.fd(), read: false, write: true }], Some(left));
-                    }
-                    Err(error) => {
-                        self.fail_send(error.into());
-                        return;
-                    }
-                }
-            }
-        }
-        self.close_sending();
-    }
-
     /// Closes the sending direction: the peer reads the end of the stream behind what was sent.
     pub fn close_sending(&self) {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
 
-    /// Reads and discards until the peer closes or `deadline` passes. Closing with unread bytes would
-    /// make the kernel send a reset, which destroys what the peer has not read yet.
-    pub fn discard_until_closed(&self, deadline: Instant) {
-        let mut scratch = vec![0; 64 << 10];
-        while self.receive_error().is_none() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            if !self.discard_some(&mut scratch) {
-                return;
-            }
-            let _ = calls::wait([Interest { fd: self.fd(), read: true, write: false }], Some(left));
-        }
-    }
-
-    /// Reads and discards what is there. False when the peer has closed.
-    pub fn discard_some(&self, scratch: &mut [u8]) -> bool {
+    /// Reads and discards what is there. False when the peer has closed, or the connection is dead.
+    pub fn discard(&self, scratch: &mut [u8]) -> bool {
         // Bounded, so that a peer that never stops sending is looked at against the deadline.
         for _ in 0..64 {
             let mut batch = Batch::new();

@@ -23,7 +23,7 @@ pub fn ring(options: &Options) -> Result<Option<Ring>, Errno> {
         return Ok(None);
     }
     let refusal = match setup::probe() {
-        Err(refusal) => refusal.clone(),
+        Err(refusal) => refusal,
         Ok(_) => match Ring::new(options.sqpoll()) {
             Ok(ring) => return Ok(Some(ring)),
             Err(error) => Refusal::new(&error),
@@ -35,7 +35,7 @@ pub fn ring(options: &Options) -> Result<Option<Ring>, Errno> {
 /// Can a session be opened with these options? Says why not.
 pub fn check(options: &Options) -> Result<(), Errno> {
     match setup::probe() {
-        Err(refusal) if options.backend != Backend::Socket => refused(options, refusal),
+        Err(refusal) if options.backend != Backend::Socket => refused(options, &refusal),
         _ => Ok(()),
     }
 }

@@ -149,8 +149,9 @@ fn lengths(pdu: &[u8; PDU]) -> Result<(usize, usize), &'static str> {
     let (message, value) = (word(1), word(5));
     if pdu[0] != MAGIC {
         Err("its first byte is not 'F'")
-    } else if message > i32::MAX as u32 || value > i32::MAX as u32 {
-        // libkinetic keeps both in a signed 32-bit number.
+    } else if u64::from(message) + u64::from(value) > i32::MAX as u64 {
+        // libkinetic keeps lengths in signed 32-bit numbers, and receives both parts with one call, whose
+        // result is such a number, too.
         Err("it announces 2 GiB or more")
     } else {
         Ok((message as usize, value as usize))
@@ -201,6 +202,7 @@ mod tests {
         assert!(matches!(framing.need(b"G"), Need::Garbage(_)));
         assert!(matches!(framing.need(b"F\x80\0\0\0\0\0\0\0"), Need::Garbage(_)));
         assert!(matches!(framing.need(b"F\0\0\0\0\x80\0\0\0"), Need::Garbage(_)));
+        assert!(matches!(framing.need(b"F\0\0\0\x01\x7f\xff\xff\xff"), Need::Garbage(_)));
         assert_eq!(framing.need(b"F\x7f\xff\xff\xff\0\0\0\0"), Need::Nothing);
         let mut framing = framing;
         assert!(framing.take(b"GGGGGGGGG").is_err());

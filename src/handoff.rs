@@ -102,7 +102,7 @@ impl Wire {
 pub enum Staged {
     /// It is staged, and a sleeping receiver has been woken to send it.
     Woken,
-    /// It is staged, and the receiver, awake, will send it before it sleeps.
+    /// It is staged, and the receiver, awake, will send it before it sleeps, or when there is room.
     Attended,
     /// It is staged, and nobody but the caller will send it.
     Unattended,
@@ -229,9 +229,15 @@ impl Handoff {
         }
     }
 
-    /// May the receiver sleep? When true, whoever stages something wakes it, unless `blocked`, with
-    /// which it promises to wait for room in the socket. Receiver's thread.
+    /// May the receiver sleep? Not while something is pending. When true, whoever stages something wakes
+    /// it. With `blocked` it promises to wait for room in the socket, and need not be woken before.
+    /// Receiver's thread.
     pub fn fall_asleep(&self, blocked: bool) -> bool {
+        // What a full socket has left on the wire. Whoever leaves something there from now on wakes the
+        // receiver by what it stages afterwards, or tries again itself (the sweeper).
+        if !blocked && try_lock(&self.wire).is_some_and(|wire| !wire.pending().is_empty()) {
+            return false;
+        }
         let Some(staging) = try_lock(&self.staging) else {
             // A sender is staging and may have looked at `receiver` already.
             return false;
@@ -285,5 +291,68 @@ impl Handoff {
         }
         let _ = self.receiver.compare_exchange(AWAKE, ABSENT, Ordering::Relaxed, Ordering::Relaxed);
         true
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn stage(handoff: &Handoff, message: &[u8]) -> Staged {
+        handoff.stage(message.len(), 100, |bytes| bytes.extend_from_slice(message), || {}).unwrap()
+    }
+
+    /// A socket with room for so many bytes.
+    fn send(room: &mut usize) -> impl FnMut(&[u8]) -> io::Result<usize> {
+        move |bytes| {
+            let count = bytes.len().min(*room);
+            *room -= count;
+            if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+        }
+    }
+
+    #[test]
+    fn a_receiver_does_not_sleep_on_what_a_full_socket_left() {
+        let handoff = Handoff::new(100);
+        handoff.arrive();
+        assert_eq!(stage(&handoff, b"message"), Staged::Attended);
+        assert_eq!(handoff.flush(send(&mut 3)).unwrap(), Flushed::Full);
+        assert!(!handoff.fall_asleep(false), "four bytes are left");
+        assert!(handoff.fall_asleep(true), "with room awaited it may");
+        handoff.woken();
+        assert_eq!(handoff.flush(send(&mut 100)).unwrap(), Flushed::All);
+        assert!(handoff.fall_asleep(false));
+    }
+
+    #[test]
+    fn too_much_is_not_staged() {
+        let handoff = Handoff::new(10);
+        assert_eq!(stage(&handoff, b"0123456789"), Staged::Unattended);
+        assert_eq!(stage(&handoff, b"0"), Staged::Full);
+        assert_eq!(handoff.flush(send(&mut 100)).unwrap(), Flushed::All);
+        assert_eq!(stage(&handoff, b"0"), Staged::Unattended);
+    }
+
+    #[test]
+    fn what_was_left_after_an_error_is_dropped() {
+        let handoff = Handoff::new(10);
+        stage(&handoff, b"01234");
+        assert!(handoff.flush(|_| Err(io::ErrorKind::BrokenPipe.into())).is_err());
+        assert!(!handoff.is_pending());
+    }
+
+    #[test]
+    fn only_what_waits_for_two_looks_is_neglected() {
+        let handoff = Handoff::new(100);
+        handoff.arrive();
+        stage(&handoff, b"a");
+        assert!(!handoff.is_neglected());
+        assert!(handoff.is_neglected());
+        assert_eq!(stage(&handoff, b"b"), Staged::Unattended, "the receiver counts as absent");
+        handoff.arrive();
+        assert_eq!(stage(&handoff, b"c"), Staged::Attended);
+        handoff.flush(send(&mut 100)).unwrap();
+        stage(&handoff, b"d");
+        assert!(!handoff.is_neglected(), "another batch");
     }
 }

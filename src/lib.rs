@@ -50,6 +50,8 @@ mod connect;
 #[forbid(unsafe_code)]
 mod connection;
 #[forbid(unsafe_code)]
+mod drain;
+#[forbid(unsafe_code)]
 mod engine;
 #[forbid(unsafe_code)]
 mod error;

@@ -3,11 +3,14 @@
 //! Inside the library everything uses the `log` facade. A Rust program that has installed a logger of
 //! its own keeps it, and this one is never used.
 
-use std::sync::{Mutex, Once};
+use std::{
+    io::Write,
+    sync::{Mutex, Once},
+};
 
 use log::{LevelFilter, Log, Metadata, Record, warn};
 
-use crate::sync::lock;
+use crate::sync::{lock, lock_soon};
 
 /// Receives one line, without a line end.
 pub type Sink = Box<dyn Fn(log::Level, &str) + Send + Sync>;
@@ -24,10 +27,14 @@ impl Log for Logger {
     fn log(&self, record: &Record<'_>) {
         let text = record.args().to_string();
         // Called without the lock: a callback may set another one.
-        let sink = lock(&SINK).clone();
+        let sink = lock_soon(&SINK).and_then(|sink| sink.clone());
         match sink {
             Some(sink) => sink(record.level(), &text),
-            None => eprintln!("ktli-uring: {}: {text}", record.level().as_str().to_lowercase()),
+            None => {
+                let level = record.level().as_str().to_lowercase();
+                // Not eprintln!, which panics where stderr is a full disk or a closed pipe.
+                let _ = writeln!(std::io::stderr(), "ktli-uring: {level}: {text}");
+            }
         }
     }
 

@@ -3,11 +3,11 @@
 //! One system call fills it with as many PDUs and small messages as the socket holds; `poll` and
 //! `receive` are then served from memory. Only the receiver's half touches it.
 
-use crate::error::Errno;
+use crate::{error::Errno, socket::segment::zeroed};
 
 /// A buffer with a filled part in the middle.
 pub struct ReadAhead {
-    memory: Vec<u8>,
+    memory: Box<[u8]>,
     capacity: usize,
     start: usize,
     end: usize,
@@ -16,7 +16,7 @@ pub struct ReadAhead {
 impl ReadAhead {
     /// An empty buffer that will hold `capacity` bytes. Its memory is taken when it is first needed.
     pub fn new(capacity: usize) -> Self {
-        ReadAhead { memory: Vec::new(), capacity, start: 0, end: 0 }
+        ReadAhead { memory: Box::default(), capacity, start: 0, end: 0 }
     }
 
     /// The bytes received and not taken.
@@ -37,9 +37,7 @@ impl ReadAhead {
     pub fn free(&mut self, need: usize, limit: usize) -> Result<&mut [u8], Errno> {
         debug_assert!(need <= self.capacity);
         if self.memory.is_empty() {
-            // Zeroed by the kernel page by page as it is touched, so an idle connection costs nothing.
-            self.memory.try_reserve_exact(self.capacity).map_err(|_| Errno::NOMEM)?;
-            self.memory.resize(self.capacity, 0);
+            self.memory = zeroed(self.capacity).ok_or(Errno::NOMEM)?;
         }
         // Bytes are moved only when what is needed would not fit behind them, or when little room is
         // left for one receive; at most a part of one message, since whole ones are taken first.

@@ -184,6 +184,9 @@ impl Receive {
     pub fn receive(&mut self, mut into: Cursor<'_, '_, In>) -> Result<usize, Errno> {
         let total = into.left();
         self.connection.handoff.arrive();
+        if let Need::Garbage(why) = self.framing.need(self.ahead.bytes()) {
+            return Err(self.refuse(why));
+        }
         loop {
             self.serve(&mut into)?;
             if into.left() == 0 {
@@ -258,12 +261,13 @@ impl Receive {
     /// Looks at the result of a receive: how many bytes, if any; an end or an error is the
     /// connection's death.
     fn conclude(&self, result: Option<io::Result<usize>>) -> Result<Option<usize>, Errno> {
-        let errno = match result {
+        let error = match result {
             None => return Ok(None),
             Some(Ok(0)) => {
                 let inside = !self.framing.at_border() || !self.ahead.bytes().is_empty();
+                let errno = self.connection.kill(Errno::CONNRESET);
                 warn!("the drive has closed the connection{}", if inside { " inside a message" } else { "" });
-                Errno::CONNRESET
+                return Err(errno);
             }
             Some(Ok(count)) => return Ok(Some(count)),
             Some(Err(error))
@@ -271,20 +275,21 @@ impl Receive {
             {
                 return Ok(None);
             }
-            Some(Err(error)) => {
-                warn!("receiving has failed: {error}");
-                error.into()
-            }
+            Some(Err(error)) => error,
         };
-        Err(self.connection.kill(errno))
+        let errno = self.connection.kill(error.into());
+        warn!("receiving has failed: {errno}");
+        Err(errno)
     }
 
     /// The bytes that came are no PDU: there is nothing that could be done with the rest.
     fn refuse(&self, why: &str) -> Errno {
-        if self.connection.receive_error().is_none() {
+        let known = self.connection.receive_error().is_some();
+        let errno = self.connection.kill(Errno::PROTO);
+        if !known {
             warn!("what the peer sent is not a Kinetic PDU ({why}): the connection is dead");
         }
-        self.connection.kill(Errno::PROTO)
+        errno
     }
 
     /// Sees to it that there is an engine, and that it is this thread's.
@@ -351,6 +356,9 @@ fn wait(
             // Either something was staged after the flush, or the sender is staging right now. It
             // does not look again after its last store, so sleeping on it is forbidden; on a single
             // core it needs this one to get on.
+            if tries > 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(Waited::TimedOut);
+            }
             tries += 1;
             if tries > 8 {
                 std::thread::sleep(NAP);

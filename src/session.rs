@@ -21,6 +21,7 @@ use log::{debug, warn};
 use crate::{
     config, connect,
     connection::Connection,
+    drain::drain,
     error::Errno,
     iovec::Cursor,
     receive::{Polled, Receive},
@@ -35,9 +36,6 @@ const NO_LIMIT_ON_NOTHING: Duration = Duration::from_secs(1);
 
 /// How long a call waits for its half while a connecting or disconnecting thread has it.
 const HALF_PATIENCE: Duration = Duration::from_millis(1);
-
-/// How long `disconnect` waits for calls in progress before it cuts the connection.
-const LEAVE_PATIENCE: Duration = Duration::from_millis(80);
 
 /// The place of a session in the table. It is used again for later sessions, with other generations.
 pub struct Session {
@@ -251,7 +249,14 @@ impl Session {
         let connection = {
             let mut life = self.life(generation)?;
             match &life.state {
-                State::Unconnected | State::Disconnecting => return Ok(()),
+                State::Unconnected => return Ok(()),
+                State::Disconnecting => {
+                    // Another thread does it; what it brings to the peer is part of the bargain.
+                    while life.generation == generation && matches!(life.state, State::Disconnecting) {
+                        life = self.changed.wait(life).unwrap_or_else(|poisoned| poisoned.into_inner());
+                    }
+                    return Ok(());
+                }
                 State::Connecting(abort) => {
                     abort.store(true, Ordering::Release);
                     return Ok(());
@@ -265,11 +270,9 @@ impl Session {
         };
         let linger = connection.linger();
         connection.leave();
-        self.remove_halves(generation, &connection);
-        let deadline = Instant::now() + linger;
+        self.remove_halves(generation);
         if !linger.is_zero() {
-            connection.finish_sending(deadline);
-            connection.discard_until_closed(deadline);
+            drain(vec![(Arc::clone(&connection), Instant::now() + linger)]);
         }
         // Whoever still has a hand on it (the sweeper, for a moment) finds it dead.
         connection.kill(Errno::NOTCONN);
@@ -282,30 +285,11 @@ impl Session {
         Ok(())
     }
 
-    /// Takes both halves from their callers, who were told to leave.
-    fn remove_halves(&self, generation: u64, connection: &Connection) {
-        let patience = Instant::now() + LEAVE_PATIENCE;
-        let mut transmit = None;
-        let mut receive = None;
-        while transmit.is_none() || receive.is_none() {
-            transmit = transmit.or_else(|| try_lock(&self.transmit));
-            receive = receive.or_else(|| try_lock(&self.receive));
-            if Instant::now() > patience {
-                // Something holds a caller up (a page fault, a debugger): cut what it waits for.
-                connection.kill(Errno::CONNABORTED);
-                let _ = transmit.get_or_insert_with(|| lock(&self.transmit));
-                let _ = receive.get_or_insert_with(|| lock(&self.receive));
-            } else if transmit.is_none() || receive.is_none() {
-                thread::sleep(Duration::from_micros(100));
-            }
-        }
-        // Where `close` was quicker, a later session's halves may stand here already.
-        if let Some(half) = transmit.as_deref_mut() {
-            half.take_if(|(of, _)| *of == generation);
-        }
-        if let Some(half) = receive.as_deref_mut() {
-            half.take_if(|(of, _)| *of == generation);
-        }
+    /// Takes both halves from their callers, who were told to leave: the receiver was woken, and a sender
+    /// that waits looks every [`LOOK`](crate::transmit::LOOK).
+    fn remove_halves(&self, generation: u64) {
+        lock(&self.transmit).take_if(|(of, _)| *of == generation);
+        lock(&self.receive).take_if(|(of, _)| *of == generation);
     }
 
     /// Closes it: disconnects first. From the return on the handle is stale.

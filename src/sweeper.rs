@@ -2,8 +2,8 @@
 //!
 //! What is staged is sent by the receiver, who is expected back in the driver soon: it has an answer to
 //! hand out, or it polls again. A caller may disappoint that: it polls once and never again, or its
-//! receiver is stuck behind a lock. Then the bytes must go out all the same, and the sender, whose
-//! `send` has returned, does not look again. So once something is staged for a receiver that is awake,
+//! receiver is stuck behind a lock, or was about to return when it was woken. Then the bytes must go out all
+//! the same, and the sender, whose `send` has returned, does not look again. So once something is staged,
 //! this thread looks every [`TICK`] whether the same bytes are still waiting, and sends them: nothing
 //! stays longer than two ticks. With nothing staged for a while it sleeps for good, until a sender
 //! calls.
@@ -17,9 +17,9 @@ use std::{
     time::Duration,
 };
 
-use log::warn;
+use log::info;
 
-use crate::{connection, fork, handoff::Flushed, socket::calls, sync::lock};
+use crate::{connection, fork, socket::calls, sync::lock_soon};
 
 /// How often the sweeper looks.
 const TICK: Duration = Duration::from_millis(10);
@@ -34,34 +34,40 @@ static TICKING: AtomicBool = AtomicBool::new(false);
 static SWEEPER: Mutex<Option<(u32, Thread)>> = Mutex::new(None);
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Sees to it that the sweeper looks. To be called after something was staged. Cheap when it does.
-pub fn attend() {
+/// Sees to it that the sweeper looks. To be called after something was staged. Cheap when it does. False
+/// if it cannot be started: then whoever has staged something has to send it.
+pub fn attend() -> bool {
     if TICKING.load(Ordering::Relaxed) && GENERATION.load(Ordering::Relaxed) == fork::generation() {
-        return;
+        return true;
     }
-    start();
+    start()
 }
 
 #[cold]
-fn start() {
-    let mut sweeper = lock(&SWEEPER);
+fn start() -> bool {
+    let Some(mut sweeper) = lock_soon(&SWEEPER) else { return false };
     let here = fork::generation();
-    TICKING.store(true, Ordering::SeqCst);
-    GENERATION.store(here, Ordering::SeqCst);
     if let Some((generation, thread)) = &*sweeper
         && *generation == here
     {
+        TICKING.store(true, Ordering::SeqCst);
         thread.unpark();
-        return;
+        return true;
     }
+    // The stack also carries the program's log callback.
     let spawned = calls::with_signals_blocked(|| {
-        thread::Builder::new().name("ktli-sweeper".into()).stack_size(64 << 10).spawn(run)
+        thread::Builder::new().name("ktli-sweeper".into()).stack_size(256 << 10).spawn(run)
     });
     match spawned {
-        Ok(handle) => *sweeper = Some((here, handle.thread().clone())),
+        Ok(handle) => {
+            TICKING.store(true, Ordering::SeqCst);
+            GENERATION.store(here, Ordering::SeqCst);
+            *sweeper = Some((here, handle.thread().clone()));
+            true
+        }
         Err(error) => {
-            TICKING.store(false, Ordering::SeqCst);
-            warn!("no thread can be started to send for absent receivers: {error}");
+            info!("no thread can be started to send for absent receivers ({error}): senders do it");
+            false
         }
     }
 }
@@ -75,9 +81,9 @@ fn run() {
             if connection.is_leaving() {
                 continue;
             }
-            if connection.handoff.is_neglected() && connection.flush_now() == Flushed::Full {
-                // A receiver that sleeps takes over the waiting for room.
-                connection.wake.wake();
+            if connection.handoff.is_neglected() {
+                // What a full socket does not take is tried again at the next look.
+                connection.flush_now();
             }
             pending |= connection.handoff.is_pending();
         }

@@ -23,6 +23,22 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+/// Locks a mutex that is never held for long, in a process that may be a forked child: there it may be held
+/// for ever, by a thread that the child does not have. Then `None`, after a tenth of a second.
+#[cfg(not(loom))]
+pub fn lock_soon<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    let patience = std::time::Instant::now() + std::time::Duration::from_millis(100);
+    loop {
+        if let Some(guard) = try_lock(mutex) {
+            return Some(guard);
+        }
+        if std::time::Instant::now() > patience {
+            return None;
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// Locks `mutex` if nobody holds it.
 pub fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {

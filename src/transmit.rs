@@ -9,17 +9,17 @@
 //! Where no receiver is about to send for it, the sender sends for itself.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    cell::OnceCell,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use log::warn;
+use log::{debug, warn};
 
 use crate::{
     connection::{Connection, STAGING},
     engine,
     error::Errno,
-    exit::EXITING,
     handoff::{Staged, Wire},
     iovec::Cursor,
     ring::{self, Ring},
@@ -40,7 +40,25 @@ pub const STAGED: usize = 128 << 10;
 pub const TAIL: usize = 64;
 
 /// How often a waiting sender looks whether somebody disconnects.
-pub const LOOK: Duration = Duration::from_millis(50);
+pub const LOOK: Duration = Duration::from_millis(40);
+
+/// Until when one `send` may take, with all that it does. Most sends never ask, so the clock is read when the
+/// first one does.
+struct Deadline {
+    limit: Duration,
+    at: OnceCell<Instant>,
+}
+
+impl Deadline {
+    fn new(milliseconds: u32) -> Self {
+        Deadline { limit: Duration::from_millis(milliseconds.into()), at: OnceCell::new() }
+    }
+
+    fn left(&self) -> Duration {
+        let at = self.at.get_or_init(|| Instant::now() + self.limit);
+        at.saturating_duration_since(Instant::now())
+    }
+}
 
 /// The vector of one `send`.
 pub type Message<'v, 'm> = Cursor<'v, 'm, Out>;
@@ -77,26 +95,22 @@ impl Transmit {
         if total == 0 {
             return Ok(0);
         }
-        let staged = if total <= STAGED { self.stage(&message)? } else { self.large(message)? };
+        let deadline = Deadline::new(self.connection.options.send_timeout);
+        let staged =
+            if total <= STAGED { self.stage(&message, &deadline)? } else { self.large(message, &deadline)? };
         match staged {
             // Cannot be: both have emptied the area before, and it is larger than what is staged.
             Staged::Full => return Err(Errno::IO),
-            Staged::Woken => {}
-            // The receiver is not asleep, so it will come by; unless it does not come back to the
-            // driver at all, for which the sweeper looks.
-            Staged::Attended if !EXITING.load(Ordering::Relaxed) => sweeper::attend(),
-            _ => self.flush(self.deadline())?,
+            // The receiver will send it; unless it does not come back to the driver at all, for which the
+            // sweeper looks.
+            Staged::Woken | Staged::Attended if sweeper::attend() => {}
+            _ => self.flush_staged(&deadline)?,
         }
         Ok(total)
     }
 
-    /// Until when a `send` that starts now may take.
-    fn deadline(&self) -> Instant {
-        Instant::now() + Duration::from_millis(self.connection.options.send_timeout.into())
-    }
-
     /// Copies a small message into the staging area.
-    fn stage(&mut self, message: &Message<'_, '_>) -> Result<Staged, Errno> {
+    fn stage(&mut self, message: &Message<'_, '_>, deadline: &Deadline) -> Result<Staged, Errno> {
         let staged = self.attempt(message, STAGING / 2)?;
         if staged != Staged::Full {
             return Ok(staged);
@@ -108,7 +122,7 @@ impl Transmit {
         if staged != Staged::Full {
             return Ok(staged);
         }
-        self.flush(self.deadline())?;
+        self.flush(deadline)?;
         self.attempt(message, STAGING)
     }
 
@@ -124,19 +138,38 @@ impl Transmit {
     }
 
     /// Sends all but the tail of a large message, and stages that.
-    fn large(&mut self, mut message: Message<'_, '_>) -> Result<Staged, Errno> {
-        let deadline = self.deadline();
+    fn large(&mut self, mut message: Message<'_, '_>, deadline: &Deadline) -> Result<Staged, Errno> {
         self.make_engine()?;
         let connection = Arc::clone(&self.connection);
         let mut wire = connection.handoff.begin_flush();
         let body = message.left() - TAIL;
-        self.send_all(&mut wire, Some((&mut message, body)), deadline)?;
+        let sent = self.send_all(&mut wire, Some((&mut message, body)), deadline);
         drop(wire);
-        self.attempt(&message, STAGING)
+        if let Err(errno) = sent {
+            // Messages before this one may be left on the wire.
+            connection.wake.wake();
+            sweeper::attend();
+            return Err(errno);
+        }
+        // Without its tail (no memory for it) the rest would be taken for the next message's.
+        self.attempt(&message, STAGING).map_err(|errno| connection.kill(errno))
+    }
+
+    /// Sends what was just staged, since nobody else will. It counts as accepted: a failure is one only if
+    /// it can never leave.
+    fn flush_staged(&mut self, deadline: &Deadline) -> Result<(), Errno> {
+        if let Err(errno) = self.flush(deadline) {
+            debug!("a flush by the sender has failed: {errno}");
+            if let Some(errno) = self.connection.send_error() {
+                return Err(errno);
+            }
+            sweeper::attend();
+        }
+        Ok(())
     }
 
     /// Sends all that is staged, waiting while the socket is full.
-    fn flush(&mut self, deadline: Instant) -> Result<(), Errno> {
+    fn flush(&mut self, deadline: &Deadline) -> Result<(), Errno> {
         self.make_engine()?;
         let connection = Arc::clone(&self.connection);
         let mut wire = connection.handoff.begin_flush();
@@ -148,7 +181,7 @@ impl Transmit {
         &mut self,
         wire: &mut MutexGuard<'_, Wire>,
         mut large: Option<(&mut Message<'_, '_>, usize)>,
-        deadline: Instant,
+        deadline: &Deadline,
     ) -> Result<(), Errno> {
         // Has anything of the large message left? Then the stream is broken if the rest does not.
         let mut begun = false;
@@ -167,7 +200,7 @@ impl Transmit {
             if let Some(errno) = self.connection.send_error() {
                 return Err(errno);
             }
-            if Instant::now() >= deadline {
+            if deadline.left().is_zero() {
                 let limit = self.connection.options.send_timeout;
                 warn!("a send has not got through in {limit} ms: the connection is dead");
                 return Err(self.connection.kill(Errno::TIMEDOUT));
@@ -187,10 +220,10 @@ impl Transmit {
     }
 
     /// One operation of the engine.
-    fn transmit(&mut self, batch: &Batch<'_, Out>, deadline: Instant) -> Result<usize, Errno> {
+    fn transmit(&mut self, batch: &Batch<'_, Out>, deadline: &Deadline) -> Result<usize, Errno> {
         let connection = &self.connection;
         let mut wait = || {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.left();
             (!left.is_zero() && !connection.is_leaving()).then(|| left.min(LOOK))
         };
         let sent = match &mut self.engine {
@@ -212,6 +245,8 @@ impl Transmit {
             libc::EPIPE | libc::ECONNRESET | libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => {
                 self.connection.fail_send(errno)
             }
+            // Whoever disconnects still reads until the drive has taken the messages before this one.
+            libc::ECONNABORTED if begun => self.connection.fail_send(errno),
             // Nothing of the message has left (EFAULT, ENOBUFS, or somebody disconnects and will look
             // after the messages before this one): the stream is whole.
             _ if !begun => errno,

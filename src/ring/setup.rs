@@ -2,15 +2,17 @@
 
 use std::{
     io,
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, RawFd},
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use io_uring::{IoUring, Probe, opcode};
 use log::{debug, info};
+
+use crate::{fork, sync::lock_soon};
 
 /// Entries of a submission queue: a half queues at most five before it submits.
 const ENTRIES: u32 = 8;
@@ -107,15 +109,21 @@ impl Refusal {
     }
 }
 
-/// What the kernel offers, asked once per process, by making a ring.
-pub fn probe() -> &'static Result<Facts, Refusal> {
+/// What the kernel offers, found out by making a ring. An answer that will not change is remembered; a
+/// refusal for want of descriptors or memory is asked again.
+pub fn probe() -> Result<Facts, Refusal> {
     static ANSWER: OnceLock<Result<Facts, Refusal>> = OnceLock::new();
-    ANSWER.get_or_init(|| {
-        let ring = climb(LADDER, 0, &|_| {}).map_err(|error| Refusal::new(&error))?;
-        let facts = examine(&ring)?;
-        debug!("io_uring: flags {}, {}", facts.flags, facts.features.join(", "));
-        Ok(facts)
-    })
+    if let Some(answer) = ANSWER.get() {
+        return answer.clone();
+    }
+    let answer =
+        climb(LADDER, 0, &|_| {}).map_err(|error| Refusal::new(&error)).and_then(|ring| examine(&ring));
+    let lasting = |errno| matches!(errno, libc::ENOSYS | libc::EPERM | libc::EACCES);
+    if answer.as_ref().map_or_else(|refusal| lasting(refusal.errno), |_| true) {
+        // Not get_or_init: a child forked in the middle of it would wait for ever.
+        let _ = ANSWER.set(answer.clone());
+    }
+    answer
 }
 
 fn examine(ring: &IoUring) -> Result<Facts, Refusal> {
@@ -162,32 +170,41 @@ pub fn build(sqpoll: Option<Sqpoll>) -> io::Result<IoUring> {
         let start = START.load(Ordering::Relaxed);
         return climb(LADDER, start, &|_| {});
     };
-    // All rings of the process share the kernel thread of this first one, which only lends its
-    // descriptor and is never closed.
-    static ANCHOR: OnceLock<Option<IoUring>> = OnceLock::new();
     let own = |builder: &mut io_uring::Builder| {
         builder.setup_sqpoll(sqpoll.idle_ms);
         if let Some(cpu) = sqpoll.cpu {
             builder.setup_sqpoll_cpu(cpu);
         }
     };
-    let anchor = ANCHOR.get_or_init(|| {
-        climb(SQPOLL_LADDER, 0, &own)
-            .inspect_err(|error| info!("SQPOLL is refused ({error}): submitting by system call"))
-            .ok()
-    });
-    let Some(anchor) = anchor else {
-        return build(None);
-    };
-    let fd = anchor.as_raw_fd();
-    climb(SQPOLL_LADDER, SQPOLL_START.load(Ordering::Relaxed), &|builder| {
-        own(builder);
-        builder.setup_attach_wq(fd);
-    })
-    .or_else(|error| {
-        info!("the shared SQPOLL thread is refused ({error}): submitting by system call");
-        build(None)
-    })
+    anchor(&own)
+        .and_then(|fd| {
+            climb(SQPOLL_LADDER, SQPOLL_START.load(Ordering::Relaxed), &|builder| {
+                own(builder);
+                builder.setup_attach_wq(fd);
+            })
+        })
+        .or_else(|error| {
+            info!("SQPOLL is refused ({error}): submitting by system call");
+            build(None)
+        })
+}
+
+/// The descriptor of the ring whose kernel thread all rings of the process share. It does nothing else, and
+/// is never closed.
+fn anchor(own: &dyn Fn(&mut io_uring::Builder)) -> io::Result<RawFd> {
+    static ANCHOR: Mutex<Option<(u32, IoUring)>> = Mutex::new(None);
+    let mut anchor = lock_soon(&ANCHOR).ok_or(io::ErrorKind::ResourceBusy)?;
+    let here = fork::generation();
+    if let Some((process, ring)) = &*anchor
+        && *process == here
+    {
+        return Ok(ring.as_raw_fd());
+    }
+    let ring = climb(SQPOLL_LADDER, 0, own)?;
+    let fd = ring.as_raw_fd();
+    // A forked child leaves the parent's alone: its memory is not mapped here.
+    std::mem::forget(anchor.replace((here, ring)));
+    Ok(fd)
 }
 
 /// Makes a ring with the flags of the first rung, from `start` on, that the kernel takes.

@@ -27,12 +27,11 @@ impl Transmission<'_> {
         }
     }
 
-    fn cancel(&mut self) {
-        self.ring.push_cancel(self.tag);
-        self.settle();
-    }
-
+    /// Ends it: cancels it if it has not ended.
     fn settle(&mut self) {
+        if self.result.is_none() {
+            self.ring.push_cancel(self.tag);
+        }
         while self.result.is_none() {
             self.ring.enter_until_reaped();
             self.reap();
@@ -42,9 +41,7 @@ impl Transmission<'_> {
 
 impl Drop for Transmission<'_> {
     fn drop(&mut self) {
-        if self.result.is_none() {
-            self.cancel();
-        }
+        self.settle();
     }
 }
 
@@ -65,18 +62,24 @@ pub fn send_all(
     // by a panic, before the completion has been reaped.
     let tag = unsafe { ring.push(Kind::Send, entry) };
     let mut transmission = Transmission { ring, tag, result: None };
+    let mut failure = None;
     loop {
         match wait() {
-            Some(timeout) => transmission.ring.enter(1, Some(timeout))?,
-            None => transmission.cancel(),
+            Some(timeout) => failure = transmission.ring.enter(1, Some(timeout)).err(),
+            None => transmission.settle(),
         }
         transmission.reap();
+        if failure.is_some() {
+            // No error is known that could come here; what has left still counts.
+            transmission.settle();
+        }
         if let Some(result) = transmission.result.take() {
             // Keeps the drop from cancelling what is complete.
             transmission.result = Some(Ok(0));
-            return match result {
-                Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Ok(0),
-                result => result,
+            return match (result, failure) {
+                (Ok(0), Some(failure)) => Err(failure),
+                (Err(error), _) if error.raw_os_error() == Some(libc::ECANCELED) => Ok(0),
+                (result, _) => result,
             };
         }
     }
@@ -85,5 +88,5 @@ pub fn send_all(
 /// Can the kernel tell how much of a cancelled transmission had left? From Linux 6.0 on; seen by an
 /// operation of that age.
 pub fn cancel_counts() -> bool {
-    super::setup::probe().as_ref().is_ok_and(|facts| facts.features.contains(&"SENDMSG_ZC"))
+    super::setup::probe().is_ok_and(|facts| facts.features.contains(&"SENDMSG_ZC"))
 }

@@ -4,7 +4,11 @@
 //! reference: a value may lie in memory that only the kernel touches (and may refuse, with EFAULT),
 //! and an empty entry of a caller's vector may carry any pointer at all.
 
-use std::{marker::PhantomData, ptr};
+use std::{
+    alloc::{Layout, alloc_zeroed},
+    marker::PhantomData,
+    ptr,
+};
 
 /// Direction marker: memory that is only read (sent).
 #[derive(Clone, Copy)]
@@ -104,6 +108,18 @@ impl<'m> Segment<'m, In> {
             unsafe { ptr::copy_nonoverlapping(from.as_ptr(), self.base(), len) };
         }
         len
+    }
+}
+
+/// A buffer of `len` zero bytes, or `None` where memory is short. The kernel makes its pages when they are first
+/// touched, which filling a reserved vector would do at once.
+pub fn zeroed(len: usize) -> Option<Box<[u8]>> {
+    let layout = Layout::array::<u8>(len).ok().filter(|layout| layout.size() > 0)?;
+    // SAFETY: The layout's size is not zero. The memory, if there is any, was allocated by the global
+    // allocator with the layout of a `[u8; len]` and is all zero, which is what the box is made of.
+    unsafe {
+        let memory = alloc_zeroed(layout);
+        (!memory.is_null()).then(|| Box::from_raw(ptr::slice_from_raw_parts_mut(memory, len)))
     }
 }
 

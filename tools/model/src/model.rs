@@ -135,6 +135,26 @@ impl World {
         }
     }
 
+    /// One pass of that loop: a receive that ends, or a poll whose time has passed, before everything is
+    /// sent. The caller then does something else.
+    fn receive_once(&self) {
+        self.handoff.arrive();
+        self.handoff.flush(|bytes| self.send(bytes)).unwrap();
+        if self.handoff.fall_asleep(false) {
+            thread::yield_now();
+            self.handoff.woken();
+        }
+    }
+
+    /// The sweeper's ticks, after the sender has called for it.
+    fn sweep(&self) {
+        for _ in 0..2 {
+            if self.handoff.is_neglected() {
+                self.handoff.flush(|bytes| self.send(bytes)).unwrap();
+            }
+        }
+    }
+
     /// The drive answers what it has got: wakes a receiver that waits for it. Called by whoever else
     /// than the receiver has sent.
     fn answer(&self) {
@@ -237,18 +257,32 @@ fn the_sweeper_neither_doubles_nor_reorders() {
         });
         let sweeper = thread::spawn({
             let world = Arc::clone(&world);
-            move || {
-                for _ in 0..2 {
-                    if world.handoff.is_neglected() {
-                        let _ = world.handoff.flush(|bytes| world.send(bytes)).unwrap();
-                    }
-                }
-            }
+            move || world.sweep()
         });
         sender.join().unwrap();
         sweeper.join().unwrap();
         // The receiver never came: what the sweeper did not find is still there.
         world.flush();
         assert_eq!(world.got(), [1, 2]);
+    });
+}
+
+#[test]
+fn what_a_receiver_leaves_behind_the_sweeper_finds() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        let receiver = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.receive_once()
+        });
+        if world.stage(1) == Staged::Unattended {
+            world.flush();
+        }
+        receiver.join().unwrap();
+        // The sender has called for it, whatever the receiver was doing, and it looks until nothing waits.
+        while world.handoff.is_pending() {
+            world.sweep();
+        }
+        assert_eq!(world.got(), [1]);
     });
 }

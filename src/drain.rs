@@ -1,0 +1,84 @@
+//! The end of a connection: what was accepted is brought to the peer, for `disconnect` and at exit.
+//!
+//! It is sent, then the sending direction is closed, then bytes are read until the peer has closed the other
+//! one, which shows that it has read everything. What is read is discarded, from the start: a drive that is
+//! blocked on its answers reads no requests, and closing a socket with unread bytes makes the kernel send a
+//! reset, which destroys what the peer has not read yet.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use log::warn;
+
+use crate::{
+    connection::Connection,
+    error::Errno,
+    handoff::Flushed,
+    socket::calls::{self, Interest},
+};
+
+/// How soon to look again where that cannot be waited for: at a half that has not left yet and may hold a
+/// lock, or at several connections at once.
+const SOON: Duration = Duration::from_millis(1);
+
+/// Drains the connections side by side, each at most until its time. Their halves must have been told to
+/// [`leave`](Connection::leave). Waits for no lock.
+pub fn drain(connections: Vec<(Arc<Connection>, Instant)>) {
+    let mut scratch = vec![0; 64 << 10];
+    let mut drains: Vec<Drain> = connections
+        .into_iter()
+        .map(|(connection, deadline)| Drain { connection, deadline, sending: true, full: false })
+        .collect();
+    loop {
+        drains.retain_mut(|drain| drain.advance(&mut scratch));
+        match &drains[..] {
+            [] => return,
+            [one] => one.wait(),
+            _ => thread::sleep(SOON),
+        }
+    }
+}
+
+struct Drain {
+    connection: Arc<Connection>,
+    deadline: Instant,
+    /// Something may still have to be sent.
+    sending: bool,
+    /// The socket took no more.
+    full: bool,
+}
+
+impl Drain {
+    /// Does what can be done now. False when nothing is left to do, or no time to do it.
+    fn advance(&mut self, scratch: &mut [u8]) -> bool {
+        let connection = &self.connection;
+        self.full = connection.flush_now() == Flushed::Full;
+        if self.sending && (connection.send_error().is_some() || !connection.handoff.is_pending()) {
+            self.sending = false;
+            connection.close_sending();
+        }
+        if !connection.discard(scratch) {
+            return false;
+        }
+        if Instant::now() < self.deadline {
+            return true;
+        }
+        if self.sending {
+            connection.fail_send(Errno::TIMEDOUT);
+            warn!("the drive has not taken all that was accepted in the time that disconnecting may take");
+        }
+        false
+    }
+
+    /// Waits for something to do.
+    fn wait(&self) {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = if self.sending && !self.full { left.min(SOON) } else { left };
+        let interest = Interest { fd: self.connection.fd(), read: true, write: self.full };
+        // Failing it would only look again too soon.
+        let _ = calls::wait([interest], Some(left));
+    }
+}
