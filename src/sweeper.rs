@@ -34,8 +34,9 @@ static TICKING: AtomicBool = AtomicBool::new(false);
 static SWEEPER: Mutex<Option<(u32, Thread)>> = Mutex::new(None);
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Sees to it that the sweeper looks. To be called after something was staged. Cheap when it does. False
-/// if it cannot be started: then whoever has staged something has to send it.
+/// Sees to it that the sweeper looks. To be called by a sender that stages something, while it holds the
+/// staging lock. Cheap when the sweeper does look. False if it cannot be started: then whoever has staged
+/// something has to send it.
 pub fn attend() -> bool {
     if TICKING.load(Ordering::Relaxed) && GENERATION.load(Ordering::Relaxed) == fork::generation() {
         return true;
@@ -91,8 +92,9 @@ fn run() {
         if idle < IDLE_TICKS {
             continue;
         }
-        // A sender stages first and then looks at TICKING; here it is the other way round. Both take
-        // the staging lock in between, so one of the two sees the other.
+        // A sender looks at TICKING while it holds the staging lock and has put something in. Here TICKING
+        // is taken back first and each area looked at then: either what was staged is seen, or the sender
+        // sees that nobody looks. In doubt, when a lock is held, something is pending.
         TICKING.store(false, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         if connection::all().iter().any(|connection| connection.handoff.is_pending()) {

@@ -75,12 +75,14 @@ enum Engine {
 pub struct Transmit {
     connection: Arc<Connection>,
     engine: Engine,
+    /// The sweeper looks after what was staged last.
+    swept: bool,
 }
 
 impl Transmit {
     /// Of `connection`.
     pub fn new(connection: Arc<Connection>) -> Self {
-        Transmit { connection, engine: Engine::Unmade }
+        Transmit { connection, engine: Engine::Unmade, swept: false }
     }
 
     /// Sends a whole message, or fails.
@@ -103,7 +105,7 @@ impl Transmit {
             Staged::Full => return Err(Errno::IO),
             // The receiver will send it; unless it does not come back to the driver at all, for which the
             // sweeper looks.
-            Staged::Woken | Staged::Attended if sweeper::attend() => {}
+            Staged::Woken | Staged::Attended if self.swept => {}
             _ => self.flush_staged(&deadline)?,
         }
         Ok(total)
@@ -127,12 +129,16 @@ impl Transmit {
     }
 
     /// Copies what is left of the message into the staging area if no more than `limit` wait then.
-    fn attempt(&self, message: &Message<'_, '_>, limit: usize) -> Result<Staged, Errno> {
+    fn attempt(&mut self, message: &Message<'_, '_>, limit: usize) -> Result<Staged, Errno> {
+        let swept = &mut self.swept;
         let copy = |bytes: &mut Vec<u8>| {
             message.pieces(message.left(), |piece| {
                 piece.append_to(bytes);
                 true
             });
+            // Here and not after the message may leave: waking the sweeper, let alone starting it, takes
+            // time enough for the answer to come before `send` has returned.
+            *swept = sweeper::attend();
         };
         self.connection.handoff.stage(message.left(), limit, copy, || self.connection.wake.wake())
     }
