@@ -55,6 +55,8 @@ pub struct Handoff {
 /// Whole messages that wait for the wire, or the tail of a large one.
 struct Staging {
     bytes: Vec<u8>,
+    /// How many messages that is.
+    messages: usize,
     /// Counts how often the bytes were taken; the sweeper sees by it whether they are still the same.
     batch: u32,
     /// The batch that the sweeper saw waiting the last time.
@@ -89,12 +91,22 @@ impl Wire {
             return;
         }
         staging.batch = staging.batch.wrapping_add(1);
+        staging.messages = 0;
         if self.bytes.is_empty() {
             std::mem::swap(&mut self.bytes, &mut staging.bytes);
         } else {
             self.bytes.append(&mut staging.bytes);
         }
     }
+}
+
+/// How much may wait in the staging area for one more message to be put there.
+#[derive(Clone, Copy)]
+pub struct Limit {
+    /// Bytes, the new message included.
+    pub bytes: usize,
+    /// Messages before the new one.
+    pub messages: usize,
 }
 
 /// What became of a message that was to be staged.
@@ -125,7 +137,7 @@ impl Handoff {
     /// With nothing staged and no receiver. The staging area holds `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
         Handoff {
-            staging: Mutex::new(Staging { bytes: Vec::new(), batch: 0, seen: u32::MAX }),
+            staging: Mutex::new(Staging { bytes: Vec::new(), messages: 0, batch: 0, seen: u32::MAX }),
             wire: Mutex::new(Wire { bytes: Vec::new(), sent: 0 }),
             receiver: AtomicU8::new(ABSENT),
             capacity,
@@ -134,17 +146,17 @@ impl Handoff {
 
     // The sender's side. ---------------------------------------------------------------------------
 
-    /// Stages `len` bytes, which `copy` appends, unless more than `limit` would be waiting then.
+    /// Stages a message of `len` bytes, which `copy` appends, unless `limit` is reached.
     /// `wake` is called when the receiver sleeps; it must not block. Sender's thread.
     pub fn stage(
         &self,
         len: usize,
-        limit: usize,
+        limit: Limit,
         copy: impl FnOnce(&mut Vec<u8>),
         wake: impl FnOnce(),
     ) -> Result<Staged, Errno> {
         let mut staging = lock(&self.staging);
-        if staging.bytes.len() + len > limit.min(self.capacity) {
+        if staging.bytes.len() + len > limit.bytes.min(self.capacity) || staging.messages >= limit.messages {
             return Ok(Staged::Full);
         }
         if staging.bytes.capacity() < self.capacity {
@@ -152,6 +164,7 @@ impl Handoff {
             staging.bytes.try_reserve_exact(more).map_err(|_| Errno::NOMEM)?;
         }
         copy(&mut staging.bytes);
+        staging.messages += 1;
         Ok(self.publish(wake))
         // The lock goes here: from now on the message may leave.
     }
@@ -299,7 +312,8 @@ mod tests {
     use super::*;
 
     fn stage(handoff: &Handoff, message: &[u8]) -> Staged {
-        handoff.stage(message.len(), 100, |bytes| bytes.extend_from_slice(message), || {}).unwrap()
+        let limit = Limit { bytes: 100, messages: 3 };
+        handoff.stage(message.len(), limit, |bytes| bytes.extend_from_slice(message), || {}).unwrap()
     }
 
     /// A socket with room for so many bytes.
@@ -331,6 +345,17 @@ mod tests {
         assert_eq!(stage(&handoff, b"0"), Staged::Full);
         assert_eq!(handoff.flush(send(&mut 100)).unwrap(), Flushed::All);
         assert_eq!(stage(&handoff, b"0"), Staged::Unattended);
+    }
+
+    #[test]
+    fn messages_are_counted_until_they_leave() {
+        let handoff = Handoff::new(100);
+        for _ in 0..3 {
+            assert_eq!(stage(&handoff, b"a"), Staged::Unattended);
+        }
+        assert_eq!(stage(&handoff, b"a"), Staged::Full);
+        assert_eq!(handoff.flush(send(&mut 100)).unwrap(), Flushed::All);
+        assert_eq!(stage(&handoff, b"a"), Staged::Unattended);
     }
 
     #[test]

@@ -360,7 +360,7 @@ fn wait(
                 return Ok(Waited::TimedOut);
             }
             tries += 1;
-            if tries > 8 {
+            if tries > 50 {
                 std::thread::sleep(NAP);
             } else if tries > 1 {
                 std::thread::yield_now();

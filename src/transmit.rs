@@ -20,7 +20,7 @@ use crate::{
     connection::{Connection, STAGING},
     engine,
     error::Errno,
-    handoff::{Staged, Wire},
+    handoff::{Limit, Staged, Wire},
     iovec::Cursor,
     ring::{self, Ring},
     socket::{
@@ -38,6 +38,15 @@ pub const STAGED: usize = 128 << 10;
 
 /// How much of a larger message is staged. 64 bytes, 4 KiB and 16 KiB did not differ.
 pub const TAIL: usize = 64;
+
+/// How much gathers before the sender sends what others have left: so the drive gets on while the receiver is
+/// still busy with earlier answers. With the sender adding to the batch until the receiver came round, a session
+/// with 32 requests outstanding went in lockstep with the drive, all of them there or all of them here: 230,000
+/// GETs of 512 bytes a second instead of 450,000.
+const GATHER: Limit = Limit { bytes: STAGING / 2, messages: 8 };
+
+/// How much waits at most, when the socket is full.
+const ROOM: Limit = Limit { bytes: STAGING, messages: usize::MAX };
 
 /// How often a waiting sender looks whether somebody disconnects.
 pub const LOOK: Duration = Duration::from_millis(40);
@@ -113,23 +122,23 @@ impl Transmit {
 
     /// Copies a small message into the staging area.
     fn stage(&mut self, message: &Message<'_, '_>, deadline: &Deadline) -> Result<Staged, Errno> {
-        let staged = self.attempt(message, STAGING / 2)?;
+        let staged = self.attempt(message, GATHER)?;
         if staged != Staged::Full {
             return Ok(staged);
         }
-        // Half full: the receiver is busy elsewhere or the socket is full. What is staged can go now;
-        // if the socket does not take it, there is the other half.
+        // The receiver is busy elsewhere or the socket is full. What is staged can go now, but not this
+        // message; if the socket does not take it, there is more room.
         self.connection.flush_now();
-        let staged = self.attempt(message, STAGING)?;
+        let staged = self.attempt(message, ROOM)?;
         if staged != Staged::Full {
             return Ok(staged);
         }
         self.flush(deadline)?;
-        self.attempt(message, STAGING)
+        self.attempt(message, ROOM)
     }
 
     /// Copies what is left of the message into the staging area if no more than `limit` wait then.
-    fn attempt(&mut self, message: &Message<'_, '_>, limit: usize) -> Result<Staged, Errno> {
+    fn attempt(&mut self, message: &Message<'_, '_>, limit: Limit) -> Result<Staged, Errno> {
         let swept = &mut self.swept;
         let copy = |bytes: &mut Vec<u8>| {
             message.pieces(message.left(), |piece| {
@@ -158,7 +167,7 @@ impl Transmit {
             return Err(errno);
         }
         // Without its tail (no memory for it) the rest would be taken for the next message's.
-        self.attempt(&message, STAGING).map_err(|errno| connection.kill(errno))
+        self.attempt(&message, ROOM).map_err(|errno| connection.kill(errno))
     }
 
     /// Sends what was just staged, since nobody else will. It counts as accepted: a failure is one only if

@@ -7,7 +7,7 @@ use loom::{
     thread,
 };
 
-use crate::handoff::{Flushed, Handoff, Staged};
+use crate::handoff::{Flushed, Handoff, Limit, Staged};
 
 const CAPACITY: usize = 64;
 
@@ -74,7 +74,7 @@ impl World {
         self.handoff
             .stage(
                 1,
-                CAPACITY,
+                Limit { bytes: CAPACITY, messages: usize::MAX },
                 |bytes| bytes.push(message),
                 || {
                     // The wake-up comes before the message may leave.
