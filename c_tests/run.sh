@@ -1,0 +1,205 @@
+#!/usr/bin/env bash
+# Builds and runs the C tests. SPDX-License-Identifier: MIT OR Apache-2.0
+#
+#   c_tests/run.sh [--valgrind|--asan] LIBRARIES BUILD [PROGRAM...]
+#
+# LIBRARIES is the directory of libktli_uring.so, libktli_uring.a and libktli_uring_preload.so; BUILD is
+# made and filled. Without an option every program runs in four modes: with the shared library on
+# io_uring, on plain calls and with SQPOLL, and with the static one. --valgrind runs them under valgrind,
+# --asan with AddressSanitizer and the static library. PROGRAM... are names without .c; default: all.
+#
+# The last line is "N passed, M failed, K skipped". Variables: CC, CXX, CFLAGS, JOBS.
+set -u
+
+usage() {
+	echo "usage: $0 [--valgrind|--asan] LIBRARIES BUILD [PROGRAM...]" >&2
+	exit 2
+}
+
+kind=plain
+case ${1-} in
+--valgrind | --asan) kind=${1#--} && shift ;;
+--*) usage ;;
+esac
+[ $# -ge 2 ] || usage
+here=$(cd "$(dirname "$0")" && pwd)
+libraries=$(cd "$1" && pwd) || exit 2
+mkdir -p "$2" && build=$(cd "$2" && pwd) || exit 2
+shift 2
+
+cc=${CC:-cc}
+cxx=${CXX:-c++}
+jobs=${JOBS:-2}
+flags=(-std=gnu11 -O2 -g -Wall -Wextra -Werror "-I$here/../include")
+[ "$kind" = asan ] && flags+=(-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined)
+read -r -a more <<<"${CFLAGS-}"
+flags+=(${more[@]+"${more[@]}"})
+# What `rustc --print native-static-libs` says.
+native=(-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc)
+
+if [ $# -gt 0 ]; then
+	programs=("$@")
+else
+	programs=()
+	for source in "$here"/*.c; do
+		name=$(basename "$source" .c)
+		case $name in
+		harness | upper | header | asan_canary) ;;
+		*) programs+=("$name") ;;
+		esac
+	done
+fi
+
+results=$build/results
+rm -rf "$results" && mkdir -p "$results"
+
+# record NAME MODE STATUS OUTPUT: one line for a test, and the output where it failed. A file for each,
+# since several run at a time; printed at once.
+record() {
+	local word=FAIL
+	case $3 in
+	0) word=ok ;;
+	77) word=skip ;;
+	esac
+	echo "$word" >"$results/$1.$2"
+	{
+		printf '%-4s  %-16s %s\n' "$word" "$1" "$2"
+		if [ "$word" = FAIL ]; then
+			echo "      status $3; the output:"
+			sed 's/^/      /' "$4"
+		elif [ "$word" = skip ]; then
+			sed 's/^/      /' "$4"
+		fi
+	} >"$4.report"
+	cat "$4.report"
+}
+
+# check NAME MODE COMMAND...: runs a command as a test.
+check() {
+	local name=$1 mode=$2 output=$build/$1.$2.out
+	shift 2
+	timeout -k 5 120 "$@" >"$output" 2>&1 </dev/null
+	record "$name" "$mode" $? "$output"
+}
+
+# The header, by itself: all ways to include it, both languages.
+headers() {
+	local way
+	for way in ALONE DEFINED_BY_HEADER PROGRAM_FIRST PROGRAM_LAST; do
+		check "header_$way" c99 "$cc" -std=c99 -Wall -Wextra -Wpedantic -Werror -fsyntax-only \
+			"-I$here/../include" "-D$way" "$here/header.c"
+		if ! command -v "$cxx" >/dev/null; then
+			echo "$cxx is not installed (package: g++)" >"$build/header_$way.c++.out"
+			record "header_$way" c++ 77 "$build/header_$way.c++.out"
+			continue
+		fi
+		check "header_$way" c++ "$cxx" -x c++ -Wall -Wextra -Wpedantic -Werror -fsyntax-only \
+			"-I$here/../include" "-D$way" "$here/header.c"
+	done
+}
+
+# compile LINK: builds all programs against the shared or the static library, in a directory of its own.
+compile() {
+	local link=$1 name object library=()
+	mkdir -p "$build/$link"
+	if [ "$link" = shared ]; then
+		# The loader looks for the soname.
+		ln -sf "$libraries/libktli_uring.so" "$build/shared/libktli_uring.so.0"
+		library=("-Wl,-rpath,$build/shared" "$build/shared/libktli_uring.so.0" -lpthread -ldl)
+	else
+		library=("$libraries/libktli_uring.a" "${native[@]}")
+	fi
+	for object in harness upper; do
+		"$cc" "${flags[@]}" -c "$here/$object.c" -o "$build/$link/$object.o" || exit 1
+	done
+	for name in "${programs[@]}"; do
+		echo "$name"
+	done | build_all "$link" "${library[@]}"
+}
+
+# Builds the programs named on stdin, $jobs at a time. What does not compile is a failed test.
+build_all() {
+	local link=$1 name output
+	shift
+	while read -r name; do
+		while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+		output=$build/$link/$name.build
+		rm -f "$build/$link/$name"
+		{
+			"$cc" "${flags[@]}" "$here/$name.c" "$build/$link/harness.o" "$build/$link/upper.o" \
+				-o "$build/$link/$name" "$@" >"$output" 2>&1 || record "$name" "build-$link" 1 "$output"
+		} &
+	done
+	wait
+}
+
+# run MODE LINK COMMAND...: runs all programs that were built, $jobs at a time. COMMAND, with its
+# variables, goes in front of each.
+run() {
+	local mode=$1 link=$2 name
+	shift 2
+	for name in "${programs[@]}"; do
+		[ -x "$build/$link/$name" ] || continue
+		while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+		check "$name" "$mode" env "KTLI_TEST_PRELOAD=$libraries/libktli_uring_preload.so" "$@" \
+			"$build/$link/$name" &
+	done
+	wait
+}
+
+# The sanitizer is in the binaries, and sees what goes wrong below the driver's functions.
+canary() {
+	local output=$build/asan_canary.out status=0 programs=(asan_canary)
+	compile static
+	: >"$output"
+	if ! nm "$build/static/asan_canary" 2>&1 | grep -w __asan_init >/dev/null; then
+		status=1
+		echo "AddressSanitizer is not in the program" >>"$output"
+	fi
+	if KTLI_URING_BACKEND=socket "$build/static/asan_canary" >>"$output" 2>&1 </dev/null ||
+		! grep -q 'AddressSanitizer: heap-buffer-overflow' "$output"; then
+		status=1
+		echo "AddressSanitizer has not caught the canary" >>"$output"
+	fi
+	record asan_canary static $status "$output"
+}
+
+unset KTLI_URING_BACKEND KTLI_URING_SQPOLL KTLI_URING_LOG
+case $kind in
+plain)
+	headers
+	compile shared
+	compile static
+	run shared-uring shared KTLI_URING_BACKEND=uring
+	run shared-socket shared KTLI_URING_BACKEND=socket
+	run shared-sqpoll shared KTLI_URING_BACKEND=uring KTLI_URING_SQPOLL=1
+	run static-uring static KTLI_URING_BACKEND=uring
+	;;
+valgrind)
+	command -v valgrind >/dev/null || { echo "valgrind is not installed (package: valgrind)" >&2; exit 1; }
+	tool=(KTLI_TEST_SLOW=valgrind valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite
+		--errors-for-leak-kinds=definite --fair-sched=yes)
+	compile shared
+	run valgrind-socket shared KTLI_URING_BACKEND=socket "${tool[@]}"
+	# Valgrind 3.19 does not know what a ring's completions have written (all of it is uninitialised
+	# to it), and holds its one lock while a thread waits in io_uring_enter: programs whose threads
+	# wait for each other there get nowhere. The others look at addresses and leaks.
+	mapfile -t programs < <(printf '%s\n' "${programs[@]}" |
+		grep -xE 'config|handles|idle|log|no_poller|poll|sockets|table')
+	run valgrind-uring shared KTLI_URING_BACKEND=uring "${tool[@]}" --undef-value-errors=no
+	;;
+asan)
+	tool=(ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 KTLI_TEST_SLOW=1)
+	canary
+	compile static
+	run asan-uring static KTLI_URING_BACKEND=uring "${tool[@]}"
+	run asan-socket static KTLI_URING_BACKEND=socket "${tool[@]}"
+	;;
+esac
+
+count() {
+	cat "$results"/* 2>/dev/null | grep -cx "$1"
+}
+passed=$(count ok) failed=$(count FAIL) skipped=$(count skip)
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
