@@ -15,13 +15,12 @@ use socket2::Socket;
 use crate::{
     config::Options,
     error::Errno,
-    fork,
+    fork::{self, PerProcess},
     handoff::{Flushed, Handoff},
     socket::{
         calls::{self, Wake},
         segment::{Batch, Outgoing},
     },
-    sync::lock_soon,
 };
 
 /// How many bytes `send` lets gather: several messages of the largest size that is staged.
@@ -36,8 +35,6 @@ pub struct Connection {
     pub handoff: Handoff,
     /// The options with which it was made.
     pub options: Options,
-    /// The process (counted in forks) that made it.
-    process: u32,
     /// Somebody disconnects: calls in progress are to return.
     leaving: AtomicBool,
     /// Why sending is over; 0 while it is not.
@@ -46,15 +43,13 @@ pub struct Connection {
     receive_error: AtomicI32,
 }
 
-/// All connections there are, for those who act on all of them: the sweeper and the exit handler.
-static ALL: Mutex<Vec<Weak<Connection>>> = Mutex::new(Vec::new());
+/// All connections of this process, for those who act on all of them: the sweeper and the exit handler. A forked
+/// child has the parent's connections in its memory, too, and must not touch the sockets that it shares with it.
+static ALL: PerProcess<Vec<Weak<Connection>>> = PerProcess([const { Mutex::new(Vec::new()) }; fork::DEPTH]);
 
-/// All connections of this process: a forked child has the parent's in its memory, and must not touch
-/// the sockets that it shares with it.
+/// All connections of this process.
 pub fn all() -> Vec<Arc<Connection>> {
-    let Some(all) = lock_soon(&ALL) else { return Vec::new() };
-    let here = fork::generation();
-    all.iter().filter_map(Weak::upgrade).filter(|connection| connection.process == here).collect()
+    ALL.lock_soon().map_or_else(Vec::new, |all| all.iter().filter_map(Weak::upgrade).collect())
 }
 
 impl Connection {
@@ -65,12 +60,11 @@ impl Connection {
             wake: Wake::new()?,
             handoff: Handoff::new(STAGING),
             options,
-            process: fork::generation(),
             leaving: AtomicBool::new(false),
             send_error: AtomicI32::new(0),
             receive_error: AtomicI32::new(0),
         });
-        let mut all = lock_soon(&ALL).ok_or(Errno(libc::EAGAIN))?;
+        let mut all = ALL.lock();
         all.retain(|other| other.strong_count() > 0);
         all.push(Arc::downgrade(&connection));
         Ok(connection)

@@ -19,7 +19,11 @@ use std::{
 
 use log::info;
 
-use crate::{connection, fork, socket::calls, sync::lock_soon};
+use crate::{
+    connection,
+    fork::{self, PerProcess},
+    socket::calls,
+};
 
 /// How often the sweeper looks.
 const TICK: Duration = Duration::from_millis(10);
@@ -30,8 +34,9 @@ const IDLE_TICKS: u32 = 50;
 /// Is the sweeper looking?
 static TICKING: AtomicBool = AtomicBool::new(false);
 
-/// The thread, and the process (counted in forks) in which it runs.
-static SWEEPER: Mutex<Option<(u32, Thread)>> = Mutex::new(None);
+/// The thread.
+static SWEEPER: PerProcess<Option<Thread>> = PerProcess([const { Mutex::new(None) }; fork::DEPTH]);
+/// The process (counted in forks) for which TICKING speaks: a child inherits it, but not the thread.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// Sees to it that the sweeper looks. To be called by a sender that stages something, while it holds the
@@ -46,11 +51,9 @@ pub fn attend() -> bool {
 
 #[cold]
 fn start() -> bool {
-    let Some(mut sweeper) = lock_soon(&SWEEPER) else { return false };
+    let mut sweeper = SWEEPER.lock();
     let here = fork::generation();
-    if let Some((generation, thread)) = &*sweeper
-        && *generation == here
-    {
+    if let Some(thread) = &*sweeper {
         TICKING.store(true, Ordering::SeqCst);
         thread.unpark();
         return true;
@@ -63,7 +66,7 @@ fn start() -> bool {
         Ok(handle) => {
             TICKING.store(true, Ordering::SeqCst);
             GENERATION.store(here, Ordering::SeqCst);
-            *sweeper = Some((here, handle.thread().clone()));
+            *sweeper = Some(handle.thread().clone());
             true
         }
         Err(error) => {

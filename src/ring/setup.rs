@@ -12,7 +12,7 @@ use std::{
 use io_uring::{IoUring, Probe, opcode};
 use log::{debug, info};
 
-use crate::{fork, sync::lock_soon};
+use crate::fork::{self, PerProcess};
 
 /// Entries of a submission queue: a half queues at most five before it submits.
 const ENTRIES: u32 = 8;
@@ -192,19 +192,13 @@ pub fn build(sqpoll: Option<Sqpoll>) -> io::Result<IoUring> {
 /// The descriptor of the ring whose kernel thread all rings of the process share. It does nothing else, and
 /// is never closed.
 fn anchor(own: &dyn Fn(&mut io_uring::Builder)) -> io::Result<RawFd> {
-    static ANCHOR: Mutex<Option<(u32, IoUring)>> = Mutex::new(None);
-    let mut anchor = lock_soon(&ANCHOR).ok_or(io::ErrorKind::ResourceBusy)?;
-    let here = fork::generation();
-    if let Some((process, ring)) = &*anchor
-        && *process == here
-    {
+    static ANCHOR: PerProcess<Option<IoUring>> = PerProcess([const { Mutex::new(None) }; fork::DEPTH]);
+    let mut anchor = ANCHOR.lock();
+    if let Some(ring) = &*anchor {
         return Ok(ring.as_raw_fd());
     }
     let ring = climb(SQPOLL_LADDER, 0, own)?;
-    let fd = ring.as_raw_fd();
-    // A forked child leaves the parent's alone: its memory is not mapped here.
-    std::mem::forget(anchor.replace((here, ring)));
-    Ok(fd)
+    Ok(anchor.insert(ring).as_raw_fd())
 }
 
 /// Makes a ring with the flags of the first rung, from `start` on, that the kernel takes.
