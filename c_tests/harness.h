@@ -108,7 +108,6 @@ struct peer {
 	int fd; /* of the accepted connection, or -1 */
 	void (*script)(struct peer *peer);
 	void *context; /* the script's own */
-	void *scratch; /* the script's memory, where a forked child's leak check finds it */
 	pthread_t thread;
 };
 

@@ -219,9 +219,10 @@ bool answer_one(struct peer *peer, uint8_t *scratch)
 
 void answer_requests(struct peer *peer)
 {
-	peer->scratch = allocate(FRAME(sizeof(struct header), LARGEST));
-	while (answer_one(peer, peer->scratch))
+	uint8_t *scratch = allocate(FRAME(sizeof(struct header), LARGEST));
+
+	while (answer_one(peer, scratch))
 		;
-	free(peer->scratch);
+	free(scratch);
 	peer_close(peer);
 }
