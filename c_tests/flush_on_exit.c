@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+FORKS_WITH_THREADS
+
 enum { VALUE = 64 << 10, LARGE = 64 << 20 };
 #define WHOLE FRAME(100, VALUE)
 

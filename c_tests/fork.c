@@ -8,14 +8,7 @@
 
 #include <sys/wait.h>
 
-#ifdef __SANITIZE_ADDRESS__
-/* In a child everything that the parent's other threads have in hand is a leak. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return "detect_leaks=0";
-}
-#endif
+FORKS_WITH_THREADS
 
 static struct upper upper;
 static struct peer second; /* what the child connects to */

@@ -100,6 +100,21 @@ void join_thread(pthread_t thread);
 void *allocate(size_t bytes); /* malloc that cannot fail */
 uint32_t dice(uint32_t *state, uint32_t sides); /* 0 .. sides - 1; *state must not be 0 */
 
+/*
+ * For a program that forks beside running threads. In the child AddressSanitizer's leak check takes what
+ * they had in hand for lost, and may wait for ever for a lock that one of them held.
+ */
+#ifdef __SANITIZE_ADDRESS__
+#define FORKS_WITH_THREADS                                                                             \
+	const char *__asan_default_options(void);                                                      \
+	const char *__asan_default_options(void)                                                       \
+	{                                                                                              \
+		return "detect_leaks=0";                                                               \
+	}
+#else
+#define FORKS_WITH_THREADS
+#endif
+
 /* ---- The peer: the drive's end of a connection. Its functions may be used from any thread. ---- */
 
 struct peer {

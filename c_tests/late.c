@@ -67,7 +67,7 @@ static int count_early(pthread_t poller, uint32_t value)
 
 int main(void)
 {
-	/* A restarting handler would not be run inside io_uring_enter only: any will do. */
+	/* Whether poll is restarted afterwards does not matter here. */
 	struct sigaction action = {.sa_handler = hold_up};
 	static const uint32_t VALUES[] = {0, 4096, 64 << 10, 256 << 10, 1 << 20};
 
