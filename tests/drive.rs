@@ -3,7 +3,11 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
@@ -59,6 +63,12 @@ impl Client {
     fn put(&mut self, key: &[u8], value: &[u8]) {
         let encoded = self.builder.put(key, value.len() as u32);
         self.session.submit(Request { encoded, value: value.into() }).unwrap();
+    }
+
+    fn put_and_wait(&mut self, key: &[u8], value: &[u8]) {
+        let sequence = self.builder.sequence;
+        self.put(key, value);
+        self.expect(sequence);
     }
 
     fn get(&mut self, key: &[u8]) {
@@ -203,5 +213,54 @@ fn a_silent_drive_does_not_end_the_session() {
         client.expect_silence();
         client.noop();
         client.expect_silence();
+    });
+}
+
+/// A drive that is blocked on its answers takes no requests: whoever disconnects has to read, or what waits in
+/// the driver never leaves.
+#[test]
+fn disconnecting_from_a_drive_that_is_blocked_on_its_answers_loses_nothing() {
+    with_each_backend(|| {
+        let drive = drive(Faults::default());
+        let large = value(1 << 20, 1);
+        Client::connect(&drive).put_and_wait(b"large", &large);
+        let small = value(64 << 10, 2);
+        let handle = URING.open().unwrap();
+        handle.connect(drive.local_addr()).unwrap();
+        let accepted = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                // The second connection; its greeting is not received either.
+                let mut builder = RequestBuilder::new(2);
+                // More answers than all buffers hold, none of which is received.
+                for _ in 0..100 {
+                    let get = builder.get(b"large");
+                    handle.send(&[&get.pdu, &get.message]).unwrap();
+                }
+                loop {
+                    let key = accepted.load(Ordering::Relaxed).to_string();
+                    let put = builder.put(key.as_bytes(), small.len() as u32);
+                    if handle.send(&[&put.pdu, &put.message, &small]).is_err() {
+                        return;
+                    }
+                    accepted.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            // Until the sender is stuck.
+            let mut before = usize::MAX;
+            while accepted.load(Ordering::Relaxed) != before {
+                before = accepted.load(Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(300));
+            }
+            handle.disconnect().unwrap();
+            sender.join().unwrap();
+        });
+        let accepted = accepted.into_inner();
+        let mut client = Client::connect(&drive);
+        for index in [0, accepted / 2, accepted - 1] {
+            let sequence = client.builder.sequence;
+            client.get(index.to_string().as_bytes());
+            assert!(client.expect(sequence) == small, "put {index} of {accepted} is lost");
+        }
     });
 }
