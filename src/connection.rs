@@ -126,7 +126,7 @@ impl Connection {
         })
     }
 
-    /// Makes calls in progress return: the receiver at once, a waiting sender within 50 ms.
+    /// Makes calls in progress return: the receiver at once, a waiting sender when it next looks.
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
         self.wake.wake();

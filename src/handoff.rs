@@ -10,8 +10,8 @@
 //!
 //! * `staging` holds the bytes of messages. The sender holds it from the first byte it copies to the
 //!   last, and letting it go is the last thing that `send` does here, so whoever holds it sees whole
-//!   messages only. It is never held across a system call but one: the sender's wake-up of a sleeping
-//!   receiver.
+//!   messages only. It is never held across a system call but to wake a sleeping receiver or the sweeper,
+//!   which must come before the message may leave.
 //! * `wire` is the right to send on the socket, with the bytes that are on their way. It is never kept
 //!   across the return of a driver function. The receiver only ever tries it: a full socket or a busy
 //!   sender must not keep it from reading, or a drive that is blocked on its answers would wait for
@@ -112,9 +112,7 @@ pub struct Limit {
 /// What became of a message that was to be staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Staged {
-    /// It is staged, and a sleeping receiver has been woken to send it.
-    Woken,
-    /// It is staged, and the receiver, awake, will send it before it sleeps, or when there is room.
+    /// It is staged, and the receiver, awake or just woken, will send it before it sleeps, or when there is room.
     Attended,
     /// It is staged, and nobody but the caller will send it.
     Unattended,
@@ -178,7 +176,7 @@ impl Handoff {
                 // in its eventfd later on, and looks once in vain.
                 self.receiver.store(AWAKE, Ordering::Relaxed);
                 wake();
-                Staged::Woken
+                Staged::Attended
             }
             _ => Staged::Attended,
         }
@@ -278,11 +276,6 @@ impl Handoff {
     pub fn is_pending(&self) -> bool {
         let staged = try_lock(&self.staging).is_none_or(|staging| !staging.bytes.is_empty());
         staged || try_lock(&self.wire).is_none_or(|wire| !wire.pending().is_empty())
-    }
-
-    /// Does a thread hold one of the locks at this moment?
-    pub fn is_locked(&self) -> bool {
-        try_lock(&self.staging).is_none() || try_lock(&self.wire).is_none()
     }
 
     /// Has something been waiting since the sweeper last asked, with nobody asleep who would be woken?

@@ -64,7 +64,7 @@ mod fork;
 #[forbid(unsafe_code)]
 mod framing;
 #[forbid(unsafe_code)]
-pub mod handoff;
+mod handoff;
 #[forbid(unsafe_code)]
 mod iovec;
 #[forbid(unsafe_code)]

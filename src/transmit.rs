@@ -114,7 +114,7 @@ impl Transmit {
             Staged::Full => return Err(Errno::IO),
             // The receiver will send it; unless it does not come back to the driver at all, for which the
             // sweeper looks.
-            Staged::Woken | Staged::Attended if self.swept => {}
+            Staged::Attended if self.swept => {}
             _ => self.flush_staged(&deadline)?,
         }
         Ok(total)

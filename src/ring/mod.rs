@@ -145,7 +145,7 @@ impl Ring {
                 let args = types::SubmitArgs::new().timespec(&timespec);
                 if self.uring.params().is_setup_sqpoll() && self.uring.submission().is_empty() {
                     // Only to wait. The crate would wake the kernel thread, which then spins for its
-                    // idle time: a send that looks every 50 ms kept it busy for half of the time.
+                    // idle time: a send that looked every 50 ms kept it busy for half of the time.
                     // SAFETY: The argument is what IORING_ENTER_EXT_ARG says, and lives through the call.
                     unsafe { self.uring.submitter().enter(0, want as u32, GETEVENTS | EXT_ARG, Some(&args)) }
                 } else {
