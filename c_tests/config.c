@@ -44,6 +44,7 @@ static void defaults(void)
 	CHECK_EQ(config.linger, 1000);
 	CHECK_EQ(config.sqpoll, 0);
 	CHECK_EQ(config.sqpoll_cpu, -1);
+	CHECK_EQ(config.send_strategy, KTLI_URING_SEND_AUTO);
 }
 
 static void sizes(void)
@@ -82,7 +83,7 @@ static void sizes(void)
 }
 
 /* Without the padding behind the last member. */
-#define MEMBERS (offsetof(struct ktli_uring_config, sqpoll_cpu) + sizeof(int32_t))
+#define MEMBERS (offsetof(struct ktli_uring_config, send_strategy) + sizeof(int32_t))
 
 #define REFUSED(member, value, low, high)                                                              \
 	do {                                                                                           \
@@ -107,6 +108,7 @@ static void ranges(void)
 	REFUSED(send_timeout, 30000, "1", "29000");
 	REFUSED(linger, 60001, "0", "60000");
 	REFUSED(sqpoll_cpu, -2, "-1", "4095");
+	REFUSED(send_strategy, 4, "0", "3");
 }
 
 static void environment_beats(void)
@@ -142,6 +144,12 @@ static void environment_no_word(void)
 	check_line(1, "KTLI_URING_BACKEND", "sockets", "socket");
 }
 
+static void environment_strategy(void)
+{
+	CHECK_EQ(options().send_strategy, KTLI_URING_SEND_CHUNKED);
+	CHECK_EQ(lines, 0);
+}
+
 static void run(void (*test)(void), const char *name, const char *value)
 {
 	int status;
@@ -171,5 +179,6 @@ int main(void)
 	run(environment_beats, "KTLI_URING_SEND_TIMEOUT", "1234");
 	run(environment_out_of_range, "KTLI_URING_SEND_TIMEOUT", "30000");
 	run(environment_no_word, "KTLI_URING_BACKEND", "sockets");
+	run(environment_strategy, "KTLI_URING_SEND", "chunked");
 	return 0;
 }

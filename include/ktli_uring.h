@@ -68,6 +68,18 @@ extern struct ktli_driver_fns uring_fns;
 // `ktli_uring_config.hangup`: on a dead connection poll returns 1 at once, and receive fails.
 #define KTLI_URING_HANGUP_REPORT 1
 
+// `ktli_uring_config.send_strategy`: small messages are sent in company, large ones in one operation.
+#define KTLI_URING_SEND_AUTO 0
+
+// `ktli_uring_config.send_strategy`: what the socket takes, and again, each message by itself.
+#define KTLI_URING_SEND_LOOP 1
+
+// `ktli_uring_config.send_strategy`: each message by itself, in one operation.
+#define KTLI_URING_SEND_WHOLE 2
+
+// `ktli_uring_config.send_strategy`: each message by itself, in linked pieces of 256 KiB.
+#define KTLI_URING_SEND_CHUNKED 3
+
 // Log level: something failed.
 #define KTLI_URING_LOG_ERROR 1
 
@@ -113,6 +125,10 @@ struct ktli_uring_config {
   uint32_t sqpoll_idle;
   // CPU to which that thread is bound, 0 to 4,095, or -1.
   int32_t sqpoll_cpu;
+  // One of KTLI_URING_SEND_*. All but KTLI_URING_SEND_AUTO are for measuring: the whole message has left
+  // when send returns, so the answer may come before that, and an unmodified libkinetic may then write
+  // to a request that it has freed.
+  int32_t send_strategy;
 };
 
 // Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the

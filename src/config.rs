@@ -24,6 +24,19 @@ pub enum Backend {
     Socket,
 }
 
+/// How a message gets from `send` to the socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SendStrategy {
+    /// Small ones are staged and sent in company, large ones go out whole but for their tail.
+    Auto,
+    /// Each straight from the caller's memory: what the socket takes, and again.
+    Loop,
+    /// Each straight from the caller's memory, in one operation.
+    Whole,
+    /// Each straight from the caller's memory, in linked pieces.
+    Chunked,
+}
+
 /// All options. Sizes are bytes, times are milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
@@ -49,6 +62,8 @@ pub struct Options {
     pub sqpoll_idle: u32,
     /// The CPU of that thread; -1 for any.
     pub sqpoll_cpu: i32,
+    /// How messages are sent.
+    pub send_strategy: SendStrategy,
 }
 
 /// The default values.
@@ -64,6 +79,7 @@ pub const DEFAULTS: Options = Options {
     sqpoll: false,
     sqpoll_idle: 50,
     sqpoll_cpu: -1,
+    send_strategy: SendStrategy::Auto,
 };
 
 /// The range of an option that is a number.
@@ -118,6 +134,16 @@ impl Options {
         reader.word("SQPOLL", &mut self.sqpoll, &[("0", false), ("1", true)]);
         reader.number("SQPOLL_IDLE", &mut self.sqpoll_idle, SQPOLL_IDLE);
         reader.number("SQPOLL_CPU", &mut self.sqpoll_cpu, SQPOLL_CPU);
+        reader.word(
+            "SEND",
+            &mut self.send_strategy,
+            &[
+                ("auto", SendStrategy::Auto),
+                ("loop", SendStrategy::Loop),
+                ("whole", SendStrategy::Whole),
+                ("chunked", SendStrategy::Chunked),
+            ],
+        );
         self
     }
 }
@@ -225,6 +251,7 @@ mod tests {
             ("KTLI_URING_SQPOLL", "1"),
             ("KTLI_URING_SQPOLL_IDLE", "7"),
             ("KTLI_URING_SQPOLL_CPU", "1"),
+            ("KTLI_URING_SEND", "chunked"),
         ]);
         assert_eq!(complaints, [""; 0]);
         assert_eq!(
@@ -241,6 +268,7 @@ mod tests {
                 sqpoll: true,
                 sqpoll_idle: 7,
                 sqpoll_cpu: 1,
+                send_strategy: SendStrategy::Chunked,
             }
         );
         assert_eq!(options.sqpoll(), Some(Sqpoll { idle_ms: 7, cpu: Some(1) }));

@@ -17,14 +17,14 @@ use crate::{
     },
 };
 
-/// A ring for the calling thread, or `None` where plain system calls are to be used.
-pub fn ring(options: &Options) -> Result<Option<Ring>, Errno> {
+/// A ring of so many entries for the calling thread, or `None` where plain system calls are to be used.
+pub fn ring(options: &Options, entries: u32) -> Result<Option<Ring>, Errno> {
     if options.backend == Backend::Socket {
         return Ok(None);
     }
     let refusal = match setup::probe() {
         Err(refusal) => refusal,
-        Ok(_) => match Ring::new(options.sqpoll()) {
+        Ok(_) => match Ring::new(options.sqpoll(), entries) {
             Ok(ring) => return Ok(Some(ring)),
             Err(error) => Refusal::new(&error),
         },

@@ -25,7 +25,7 @@ use crate::{
     handoff::Flushed,
     iovec::Cursor,
     readahead::ReadAhead,
-    ring::receive::ReceiveRing,
+    ring::{receive::ReceiveRing, setup::ENTRIES},
     socket::{
         calls::{self, Interest},
         receive::PlainReceiving,
@@ -300,7 +300,7 @@ impl Receive {
             Engine::Plain => true,
         };
         if !usable {
-            self.engine = match engine::ring(&self.connection.options)? {
+            self.engine = match engine::ring(&self.connection.options, ENTRIES)? {
                 Some(ring) => Engine::Ring(ReceiveRing::new(ring)),
                 None => Engine::Plain,
             };

@@ -7,6 +7,9 @@
 //! request then (libkinetic does) has not got the answer yet.
 //!
 //! Where no receiver is about to send for it, the sender sends for itself.
+//!
+//! That is `KTLI_URING_SEND=auto`. With the other strategies every message goes out straight from the caller's memory
+//! before `send` returns; they differ in the operations that carry it.
 
 use std::{
     cell::OnceCell,
@@ -17,6 +20,7 @@ use std::{
 use log::{debug, warn};
 
 use crate::{
+    config::SendStrategy,
     connection::{Connection, STAGING},
     engine,
     error::Errno,
@@ -107,6 +111,9 @@ impl Transmit {
             return Ok(0);
         }
         let deadline = Deadline::new(self.connection.options.send_timeout);
+        if self.connection.options.send_strategy != SendStrategy::Auto {
+            return self.straight(message, &deadline).map(|()| total);
+        }
         let staged =
             if total <= STAGED { self.stage(&message, &deadline)? } else { self.large(message, &deadline)? };
         match staged {
@@ -168,6 +175,15 @@ impl Transmit {
         }
         // Without its tail (no memory for it) the rest would be taken for the next message's.
         self.attempt(&message, ROOM).map_err(|errno| connection.kill(errno))
+    }
+
+    /// Sends a whole message straight from the caller's memory.
+    fn straight(&mut self, mut message: Message<'_, '_>, deadline: &Deadline) -> Result<(), Errno> {
+        self.make_engine()?;
+        let connection = Arc::clone(&self.connection);
+        let mut wire = connection.handoff.begin_flush();
+        let total = message.left();
+        self.send_all(&mut wire, Some((&mut message, total)), deadline)
     }
 
     /// Sends what was just staged, since nobody else will. It counts as accepted: a failure is one only if
@@ -234,16 +250,26 @@ impl Transmit {
         }
     }
 
-    /// One operation of the engine.
+    /// One operation of the engine, or one chain of them.
     fn transmit(&mut self, batch: &Batch<'_, Out>, deadline: &Deadline) -> Result<usize, Errno> {
         let connection = &self.connection;
         let mut wait = || {
             let left = deadline.left();
             (!left.is_zero() && !connection.is_leaving()).then(|| left.min(LOOK))
         };
-        let sent = match &mut self.engine {
-            Engine::Ring(ring) => ring::transmit::send_all(ring, connection.fd(), batch, &mut wait)?,
-            _ => socket::transmit::send_all(connection.fd(), batch, &mut wait)?,
+        let fd = connection.fd();
+        let sent = match (&mut self.engine, connection.options.send_strategy) {
+            (Engine::Ring(ring), SendStrategy::Auto | SendStrategy::Whole) => {
+                ring::transmit::send_all(ring, fd, batch, &mut wait)?
+            }
+            (Engine::Ring(ring), SendStrategy::Loop) => {
+                ring::stepwise::send_some(ring, fd, batch, &mut wait)?
+            }
+            (Engine::Ring(ring), SendStrategy::Chunked) => {
+                let cut = || _ = connection.kill(Errno::IO);
+                ring::chunked::send_chain(ring, fd, batch, &mut wait, &cut)?
+            }
+            _ => socket::transmit::send_all(fd, batch, &mut wait)?,
         };
         let cut = sent < batch.bytes() && wait().is_none();
         if cut && matches!(self.engine, Engine::Ring(_)) && !ring::transmit::cancel_counts() {
@@ -278,7 +304,12 @@ impl Transmit {
             Engine::Plain => true,
         };
         if !usable {
-            self.engine = match engine::ring(&self.connection.options)? {
+            let options = &self.connection.options;
+            let entries = match options.send_strategy {
+                SendStrategy::Chunked => ring::chunked::ENTRIES,
+                _ => ring::setup::ENTRIES,
+            };
+            self.engine = match engine::ring(options, entries)? {
                 Some(ring) => Engine::Ring(ring),
                 None => Engine::Plain,
             };

@@ -9,7 +9,7 @@ use log::{Level, error};
 
 use super::guard::guard;
 use crate::{
-    config::{self, Backend, Options, Range},
+    config::{self, Backend, Options, Range, SendStrategy},
     describe,
     error::Errno,
     logger,
@@ -29,6 +29,14 @@ pub const KTLI_URING_FRAMING_NONE: i32 = 1;
 pub const KTLI_URING_HANGUP_WAIT: i32 = 0;
 /// `ktli_uring_config.hangup`: on a dead connection poll returns 1 at once, and receive fails.
 pub const KTLI_URING_HANGUP_REPORT: i32 = 1;
+/// `ktli_uring_config.send_strategy`: small messages are sent in company, large ones in one operation.
+pub const KTLI_URING_SEND_AUTO: i32 = 0;
+/// `ktli_uring_config.send_strategy`: what the socket takes, and again, each message by itself.
+pub const KTLI_URING_SEND_LOOP: i32 = 1;
+/// `ktli_uring_config.send_strategy`: each message by itself, in one operation.
+pub const KTLI_URING_SEND_WHOLE: i32 = 2;
+/// `ktli_uring_config.send_strategy`: each message by itself, in linked pieces of 256 KiB.
+pub const KTLI_URING_SEND_CHUNKED: i32 = 3;
 
 /// Log level: something failed.
 pub const KTLI_URING_LOG_ERROR: i32 = 1;
@@ -74,6 +82,10 @@ pub struct ktli_uring_config {
     pub sqpoll_idle: u32,
     /// CPU to which that thread is bound, 0 to 4,095, or -1.
     pub sqpoll_cpu: i32,
+    /// One of KTLI_URING_SEND_*. All but KTLI_URING_SEND_AUTO are for measuring: the whole message has left
+    /// when send returns, so the answer may come before that, and an unmodified libkinetic may then write
+    /// to a request that it has freed.
+    pub send_strategy: i32,
 }
 
 /// Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the
@@ -102,6 +114,12 @@ impl ktli_uring_config {
             sqpoll: options.sqpoll.into(),
             sqpoll_idle: options.sqpoll_idle,
             sqpoll_cpu: options.sqpoll_cpu,
+            send_strategy: match options.send_strategy {
+                SendStrategy::Auto => KTLI_URING_SEND_AUTO,
+                SendStrategy::Loop => KTLI_URING_SEND_LOOP,
+                SendStrategy::Whole => KTLI_URING_SEND_WHOLE,
+                SendStrategy::Chunked => KTLI_URING_SEND_CHUNKED,
+            },
         }
     }
 
@@ -122,6 +140,7 @@ impl ktli_uring_config {
         checked("sqpoll", self.sqpoll.into(), flag)?;
         checked("sqpoll_idle", self.sqpoll_idle.into(), config::SQPOLL_IDLE)?;
         checked("sqpoll_cpu", self.sqpoll_cpu.into(), config::SQPOLL_CPU)?;
+        checked("send_strategy", self.send_strategy.into(), Range { min: 0, max: 3 })?;
         Ok(Options {
             backend: match self.backend {
                 KTLI_URING_BACKEND_URING => Backend::Uring,
@@ -138,6 +157,12 @@ impl ktli_uring_config {
             sqpoll: self.sqpoll == 1,
             sqpoll_idle: self.sqpoll_idle,
             sqpoll_cpu: self.sqpoll_cpu,
+            send_strategy: match self.send_strategy {
+                KTLI_URING_SEND_LOOP => SendStrategy::Loop,
+                KTLI_URING_SEND_WHOLE => SendStrategy::Whole,
+                KTLI_URING_SEND_CHUNKED => SendStrategy::Chunked,
+                _ => SendStrategy::Auto,
+            },
         })
     }
 }

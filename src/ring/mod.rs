@@ -1,12 +1,15 @@
 //! The ring layer: a thin safe surface over the io-uring crate.
 //!
 //! `setup` makes rings and says why the kernel refuses them; [`Ring`] submits, waits and reaps;
-//! `transmit` and `receive` are the two engines of a connection. Whatever an operation points to is
+//! `transmit` and `receive` are the two engines of a connection, `stepwise` and `chunked` two other ways to
+//! transmit. Whatever an operation points to is
 //! borrowed until its completion has been seen: no function here returns with memory in the kernel's
 //! hands, on no path. What may stay in flight between calls are polls, which point to nothing.
 
+pub mod chunked;
 pub mod receive;
 pub mod setup;
+pub mod stepwise;
 pub mod transmit;
 
 use std::{
@@ -48,6 +51,17 @@ impl Tag {
     /// True if the operation is of that kind.
     pub fn is(self, kind: Kind) -> bool {
         self.0 & 0xff == kind as u64
+    }
+
+    /// The tag of the operation that is so many places behind it in its chain.
+    fn plus(self, places: usize) -> Tag {
+        Tag(self.0 + ((places as u64) << 8))
+    }
+
+    /// How many places it is behind `first`; `None` if it is of another kind or older.
+    fn distance(self, first: Tag) -> Option<usize> {
+        let behind = self.0.checked_sub(first.0).filter(|behind| behind & 0xff == 0)?;
+        usize::try_from(behind >> 8).ok()
     }
 }
 
@@ -97,8 +111,8 @@ fn this_thread() -> u64 {
 impl Ring {
     /// A new ring for the calling thread. It must be used by no other: the kernel refuses submissions
     /// to a SINGLE_ISSUER ring from elsewhere (EEXIST), and completes deferred work on that thread only.
-    pub fn new(sqpoll: Option<setup::Sqpoll>) -> io::Result<Ring> {
-        Ok(Ring { uring: setup::build(sqpoll)?, thread: this_thread(), sequence: 0 })
+    pub fn new(sqpoll: Option<setup::Sqpoll>, entries: u32) -> io::Result<Ring> {
+        Ok(Ring { uring: setup::build(sqpoll, entries)?, thread: this_thread(), sequence: 0 })
     }
 
     /// Was it made by the calling thread?
@@ -113,7 +127,7 @@ impl Ring {
     }
 
     /// Queues an operation. There is a place: a half never has more than five entries queued between two
-    /// calls of [`enter`](Self::enter), and the queue has eight.
+    /// calls of [`enter`](Self::enter), and the queue has eight. (Chains have their own way in.)
     ///
     /// # Safety
     /// What the entry points to must stay valid, and unused by others where the kernel writes, until
@@ -130,6 +144,51 @@ impl Ring {
         tag
     }
 
+    /// Queues operations that the kernel starts one after the other, each when the one before has succeeded; at
+    /// most [`places`](Self::places). Returns the tag of the first one; the others' follow on it.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push), for each of them.
+    unsafe fn push_chain(&mut self, kind: Kind, mut entries: Vec<squeue::Entry>) -> Tag {
+        let last = entries.len() - 1;
+        let mut first = None;
+        for (index, entry) in entries.iter_mut().enumerate() {
+            let tag = self.tag(kind);
+            first.get_or_insert(tag);
+            let link = if index < last { squeue::Flags::IO_LINK } else { squeue::Flags::empty() };
+            *entry = entry.clone().user_data(tag.0).flags(link);
+        }
+        // A chain ends where a submission ends, so nothing may stand in front that would push its end into the
+        // next one, and it becomes visible to the kernel's thread all at once.
+        while self.queued() > 0 {
+            let _ = self.enter(0, None);
+            std::thread::yield_now();
+        }
+        // SAFETY: Passed on to the caller.
+        let pushed = unsafe { self.uring.submission().push_multiple(&entries) };
+        assert!(pushed.is_ok() && entries.len() <= self.places(), "a chain is no longer than the queue");
+        first.expect("a chain is not empty")
+    }
+
+    /// How many operations one chain can have.
+    fn places(&self) -> usize {
+        let entries = self.uring.params().sq_entries() as usize;
+        // A kernel thread that serves several rings takes eight entries at a time from each, for fairness
+        // (IORING_SQPOLL_CAP_ENTRIES_VALUE), and silently cuts a longer chain there: the two halves would run
+        // side by side, and their bytes would mix wherever the socket is full.
+        if self.is_sqpoll() { entries.min(8) } else { entries }
+    }
+
+    /// How many entries are queued that the kernel has not taken?
+    fn queued(&mut self) -> usize {
+        self.uring.submission().len()
+    }
+
+    /// Does a kernel thread do the submitting?
+    fn is_sqpoll(&self) -> bool {
+        self.uring.params().is_setup_sqpoll()
+    }
+
     /// Queues the cancellation of an operation.
     fn push_cancel(&mut self, tag: Tag) {
         // SAFETY: The entry points to no memory.
@@ -143,7 +202,7 @@ impl Ring {
             Some(timeout) if want > 0 => {
                 let timespec = types::Timespec::from(timeout);
                 let args = types::SubmitArgs::new().timespec(&timespec);
-                if self.uring.params().is_setup_sqpoll() && self.uring.submission().is_empty() {
+                if self.is_sqpoll() && self.uring.submission().is_empty() {
                     // Only to wait. The crate would wake the kernel thread, which then spins for its
                     // idle time: a send that looked every 50 ms kept it busy for half of the time.
                     // SAFETY: The argument is what IORING_ENTER_EXT_ARG says, and lives through the call.

@@ -15,7 +15,7 @@ use log::{debug, info};
 use crate::fork::{self, PerProcess};
 
 /// Entries of a submission queue: a half queues at most five before it submits.
-const ENTRIES: u32 = 8;
+pub const ENTRIES: u32 = 8;
 
 /// Submission by a kernel thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,8 +116,9 @@ pub fn probe() -> Result<Facts, Refusal> {
     if let Some(answer) = ANSWER.get() {
         return answer.clone();
     }
-    let answer =
-        climb(LADDER, 0, &|_| {}).map_err(|error| Refusal::new(&error)).and_then(|ring| examine(&ring));
+    let answer = climb(LADDER, 0, ENTRIES, &|_| {})
+        .map_err(|error| Refusal::new(&error))
+        .and_then(|ring| examine(&ring));
     let lasting = |errno| matches!(errno, libc::ENOSYS | libc::EPERM | libc::EACCES);
     if answer.as_ref().map_or_else(|refusal| lasting(refusal.errno), |_| true) {
         // Not get_or_init: a child forked in the middle of it would wait for ever.
@@ -164,11 +165,11 @@ fn examine(ring: &IoUring) -> Result<Facts, Refusal> {
 static START: AtomicUsize = AtomicUsize::new(0);
 static SQPOLL_START: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes a ring.
-pub fn build(sqpoll: Option<Sqpoll>) -> io::Result<IoUring> {
+/// Makes a ring with so many entries.
+pub fn build(sqpoll: Option<Sqpoll>, entries: u32) -> io::Result<IoUring> {
     let Some(sqpoll) = sqpoll else {
         let start = START.load(Ordering::Relaxed);
-        return climb(LADDER, start, &|_| {});
+        return climb(LADDER, start, entries, &|_| {});
     };
     let own = |builder: &mut io_uring::Builder| {
         builder.setup_sqpoll(sqpoll.idle_ms);
@@ -178,14 +179,14 @@ pub fn build(sqpoll: Option<Sqpoll>) -> io::Result<IoUring> {
     };
     anchor(&own)
         .and_then(|fd| {
-            climb(SQPOLL_LADDER, SQPOLL_START.load(Ordering::Relaxed), &|builder| {
+            climb(SQPOLL_LADDER, SQPOLL_START.load(Ordering::Relaxed), entries, &|builder| {
                 own(builder);
                 builder.setup_attach_wq(fd);
             })
         })
         .or_else(|error| {
             info!("SQPOLL is refused ({error}): submitting by system call");
-            build(None)
+            build(None, entries)
         })
 }
 
@@ -197,12 +198,17 @@ fn anchor(own: &dyn Fn(&mut io_uring::Builder)) -> io::Result<RawFd> {
     if let Some(ring) = &*anchor {
         return Ok(ring.as_raw_fd());
     }
-    let ring = climb(SQPOLL_LADDER, 0, own)?;
+    let ring = climb(SQPOLL_LADDER, 0, ENTRIES, own)?;
     Ok(anchor.insert(ring).as_raw_fd())
 }
 
 /// Makes a ring with the flags of the first rung, from `start` on, that the kernel takes.
-fn climb(ladder: &[Rung], start: usize, extra: &dyn Fn(&mut io_uring::Builder)) -> io::Result<IoUring> {
+fn climb(
+    ladder: &[Rung],
+    start: usize,
+    entries: u32,
+    extra: &dyn Fn(&mut io_uring::Builder),
+) -> io::Result<IoUring> {
     let mut last = io::Error::from_raw_os_error(libc::EINVAL);
     for (index, rung) in ladder.iter().enumerate().skip(start) {
         let mut builder = IoUring::builder();
@@ -210,7 +216,7 @@ fn climb(ladder: &[Rung], start: usize, extra: &dyn Fn(&mut io_uring::Builder)) 
         builder.dontfork();
         (rung.set)(&mut builder);
         extra(&mut builder);
-        match builder.build(ENTRIES) {
+        match builder.build(entries) {
             Ok(ring) => {
                 let remembered = if ring.params().is_setup_sqpoll() { &SQPOLL_START } else { &START };
                 remembered.store(index, Ordering::Relaxed);
@@ -247,9 +253,9 @@ mod tests {
         }
         let ladder = [Rung { name: "refused", set: refuse }, Rung { name: "plain", set: |_| {} }];
         if probe().is_ok() {
-            let ring = climb(&ladder, 0, &|_| {}).unwrap();
+            let ring = climb(&ladder, 0, ENTRIES, &|_| {}).unwrap();
             assert!(!ring.params().is_setup_single_issuer());
-            assert!(climb(&ladder[..1], 0, &|_| {}).is_err());
+            assert!(climb(&ladder[..1], 0, ENTRIES, &|_| {}).is_err());
             START.store(0, Ordering::Relaxed);
         }
     }

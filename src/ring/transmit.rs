@@ -1,4 +1,4 @@
-//! The sender's engine on a ring.
+//! The sender's engine on a ring: one operation for all there is to send.
 
 use std::{
     io,
@@ -6,19 +6,19 @@ use std::{
     time::Duration,
 };
 
-use io_uring::{opcode, types::Fd};
+use io_uring::{opcode, squeue, types::Fd};
 
 use super::{Kind, Ring, Tag};
 use crate::socket::segment::{Batch, Out};
 
-/// A transmission in flight. Dropping it, in whatever way, waits for its completion.
-struct Transmission<'r> {
+/// An operation in flight. Dropping it, in whatever way, waits for its completion.
+struct Operation<'r> {
     ring: &'r mut Ring,
     tag: Tag,
     result: Option<io::Result<usize>>,
 }
 
-impl Transmission<'_> {
+impl Operation<'_> {
     fn reap(&mut self) {
         while let Some(completion) = self.ring.reap() {
             if completion.tag == self.tag {
@@ -39,9 +39,47 @@ impl Transmission<'_> {
     }
 }
 
-impl Drop for Transmission<'_> {
+impl Drop for Operation<'_> {
     fn drop(&mut self) {
         self.settle();
+    }
+}
+
+/// Submits one operation and waits for it. `wait` tells how long the next wait may be, or `None` to give up: then it
+/// is cancelled, and the result is what it had done by then, perhaps 0.
+///
+/// # Safety
+/// What the entry points to must be valid, and only be read by the kernel, until this returns.
+pub(super) unsafe fn operate(
+    ring: &mut Ring,
+    kind: Kind,
+    entry: squeue::Entry,
+    wait: &mut dyn FnMut() -> Option<Duration>,
+) -> io::Result<usize> {
+    // SAFETY: `operation` does not end, not even by a panic, before the completion has been reaped, and this
+    // function does not return before that; so the caller's promise covers the time.
+    let tag = unsafe { ring.push(kind, entry) };
+    let mut operation = Operation { ring, tag, result: None };
+    let mut failure = None;
+    loop {
+        match wait() {
+            Some(timeout) => failure = operation.ring.enter(1, Some(timeout)).err(),
+            None => operation.settle(),
+        }
+        operation.reap();
+        if failure.is_some() {
+            // No error is known that could come here; what has left still counts.
+            operation.settle();
+        }
+        if let Some(result) = operation.result.take() {
+            // Keeps the drop from cancelling what is complete.
+            operation.result = Some(Ok(0));
+            return match (result, failure) {
+                (Ok(0), Some(failure)) => Err(failure),
+                (Err(error), _) if error.raw_os_error() == Some(libc::ECANCELED) => Ok(0),
+                (result, _) => result,
+            };
+        }
     }
 }
 
@@ -58,31 +96,8 @@ pub fn send_all(
     let entry = opcode::SendMsg::new(Fd(fd.as_raw_fd()), &header)
         .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
         .build();
-    // SAFETY: The header and the pieces it names outlive `transmission`, which does not end, not even
-    // by a panic, before the completion has been reaped.
-    let tag = unsafe { ring.push(Kind::Send, entry) };
-    let mut transmission = Transmission { ring, tag, result: None };
-    let mut failure = None;
-    loop {
-        match wait() {
-            Some(timeout) => failure = transmission.ring.enter(1, Some(timeout)).err(),
-            None => transmission.settle(),
-        }
-        transmission.reap();
-        if failure.is_some() {
-            // No error is known that could come here; what has left still counts.
-            transmission.settle();
-        }
-        if let Some(result) = transmission.result.take() {
-            // Keeps the drop from cancelling what is complete.
-            transmission.result = Some(Ok(0));
-            return match (result, failure) {
-                (Ok(0), Some(failure)) => Err(failure),
-                (Err(error), _) if error.raw_os_error() == Some(libc::ECANCELED) => Ok(0),
-                (result, _) => result,
-            };
-        }
-    }
+    // SAFETY: The header and the pieces it names (`batch` is borrowed) outlive the call; a transmission only reads.
+    unsafe { operate(ring, Kind::Send, entry, wait) }
 }
 
 /// Can the kernel tell how much of a cancelled transmission had left? From Linux 6.0 on; seen by an

@@ -167,15 +167,20 @@ impl<'m, D> Batch<'m, D> {
         &self.list[..self.count]
     }
 
-    /// A message header that names the pieces, for sendmsg and recvmsg. It is valid as long as the
-    /// batch neither moves nor changes.
+    /// A message header that names the pieces. It is valid as long as the batch neither moves nor changes.
     pub fn header(&self) -> libc::msghdr {
-        // SAFETY: msghdr is a plain C structure for which all-zero bytes mean "nothing given".
-        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-        header.msg_iov = self.list.as_ptr().cast_mut().cast();
-        header.msg_iovlen = self.count as _;
-        header
+        header(self.segments())
     }
+}
+
+/// A message header that names the pieces, for sendmsg and recvmsg. It is valid as long as they neither move nor
+/// change.
+pub fn header<D>(pieces: &[Segment<'_, D>]) -> libc::msghdr {
+    // SAFETY: msghdr is a plain C structure for which all-zero bytes mean "nothing given".
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = pieces.as_ptr().cast_mut().cast();
+    header.msg_iovlen = pieces.len() as _;
+    header
 }
 
 #[cfg(test)]
