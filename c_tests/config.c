@@ -45,6 +45,7 @@ static void defaults(void)
 	CHECK_EQ(config.sqpoll, 0);
 	CHECK_EQ(config.sqpoll_cpu, -1);
 	CHECK_EQ(config.send_strategy, KTLI_URING_SEND_AUTO);
+	CHECK_EQ(config.zero_copy, 0);
 }
 
 static void sizes(void)
@@ -83,7 +84,7 @@ static void sizes(void)
 }
 
 /* Without the padding behind the last member. */
-#define MEMBERS (offsetof(struct ktli_uring_config, send_strategy) + sizeof(int32_t))
+#define MEMBERS (offsetof(struct ktli_uring_config, zero_copy) + sizeof(uint32_t))
 
 #define REFUSED(member, value, low, high)                                                              \
 	do {                                                                                           \
@@ -109,6 +110,7 @@ static void ranges(void)
 	REFUSED(linger, 60001, "0", "60000");
 	REFUSED(sqpoll_cpu, -2, "-1", "4095");
 	REFUSED(send_strategy, 4, "0", "3");
+	REFUSED(zero_copy, 1, "16384", "67108864");
 }
 
 static void environment_beats(void)

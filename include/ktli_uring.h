@@ -129,6 +129,10 @@ struct ktli_uring_config {
   // when send returns, so the answer may come before that, and an unmodified libkinetic may then write
   // to a request that it has freed.
   int32_t send_strategy;
+  // Messages of at least this many bytes, 16 KiB to 64 MiB, are sent without a copy if they are not staged
+  // (with KTLI_URING_SEND_AUTO those above 128 KiB); send then returns when the drive has acknowledged
+  // them. 0: none.
+  uint32_t zero_copy;
 };
 
 // Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the
@@ -179,7 +183,8 @@ int ktli_uring_connect(void *dh, char *host, char *port, int usetls);
 // handle that is not open.
 //
 // Any thread, also while others are inside `send` or `receive`, which then fail with ECONNABORTED or
-// ENOTCONN within 100 ms, or inside `poll`, which waits for its time-out.
+// ENOTCONN within 100 ms (a `send` without a copy, see KTLI_URING_ZC, within KTLI_URING_LINGER if that is
+// longer), or inside `poll`, which waits for its time-out.
 int ktli_uring_disconnect(void *dh);
 
 // Sends a message: all bytes of the `msgcnt` entries of `msg`, in order.
@@ -194,6 +199,9 @@ int ktli_uring_disconnect(void *dh);
 // usually within microseconds. A session that nobody polls, or has stopped to poll, sends for itself:
 // before `send` returns, or at most 20 ms later. `_exit`, abort and a killing signal lose what was
 // accepted and has not left; `disconnect`, `close` and exit do not.
+//
+// With KTLI_URING_ZC a large message has been acknowledged when `send` returns; one that is not in time is lost
+// with the connection (ETIMEDOUT), even if all of it is on its way.
 //
 // One thread at a time. Vector and memory are the caller's and are not used after the return.
 //

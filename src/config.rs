@@ -64,6 +64,8 @@ pub struct Options {
     pub sqpoll_cpu: i32,
     /// How messages are sent.
     pub send_strategy: SendStrategy,
+    /// From how many bytes on a message is sent without a copy; 0: none is.
+    pub zero_copy: u32,
 }
 
 /// The default values.
@@ -80,6 +82,7 @@ pub const DEFAULTS: Options = Options {
     sqpoll_idle: 50,
     sqpoll_cpu: -1,
     send_strategy: SendStrategy::Auto,
+    zero_copy: 0,
 };
 
 /// The range of an option that is a number.
@@ -104,6 +107,8 @@ pub const LINGER: Range = Range { min: 0, max: 60_000 };
 pub const SQPOLL_IDLE: Range = Range { min: 1, max: 60_000 };
 /// Range of SQPOLL's CPU.
 pub const SQPOLL_CPU: Range = Range { min: -1, max: 4_095 };
+/// Range of the size from which on messages are sent without a copy, in bytes. 0 is no size, but off.
+pub const ZERO_COPY: Range = Range { min: 16 << 10, max: 64 << 20 };
 
 impl Options {
     /// SQPOLL as the ring layer takes it.
@@ -144,6 +149,7 @@ impl Options {
                 ("chunked", SendStrategy::Chunked),
             ],
         );
+        reader.number_or_off("ZC", &mut self.zero_copy, ZERO_COPY);
         self
     }
 }
@@ -179,6 +185,15 @@ impl Reader<'_> {
             "{name}={text:?} is not a number from {} to {}: using {kept}",
             range.min, range.max
         ));
+    }
+
+    /// As [`number`](Self::number), where 0 switches the option off.
+    fn number_or_off(&mut self, name: &str, option: &mut u32, range: Range) {
+        if (self.lookup)(&format!("KTLI_URING_{name}")).as_deref() == Some("0") {
+            *option = 0;
+        } else {
+            self.number(name, option, range);
+        }
     }
 }
 
@@ -252,6 +267,7 @@ mod tests {
             ("KTLI_URING_SQPOLL_IDLE", "7"),
             ("KTLI_URING_SQPOLL_CPU", "1"),
             ("KTLI_URING_SEND", "chunked"),
+            ("KTLI_URING_ZC", "1048576"),
         ]);
         assert_eq!(complaints, [""; 0]);
         assert_eq!(
@@ -269,6 +285,7 @@ mod tests {
                 sqpoll_idle: 7,
                 sqpoll_cpu: 1,
                 send_strategy: SendStrategy::Chunked,
+                zero_copy: 1 << 20,
             }
         );
         assert_eq!(options.sqpoll(), Some(Sqpoll { idle_ms: 7, cpu: Some(1) }));
@@ -292,6 +309,22 @@ mod tests {
             complaints,
             ["KTLI_URING_BACKEND=\"sockets\" is not one of auto, uring, socket: using auto"]
         );
+    }
+
+    #[test]
+    fn zero_copy_is_off_or_a_size() {
+        for (text, wanted) in [("0", 0), ("16384", 16 << 10), ("67108864", 64 << 20)] {
+            let (options, complaints) = read(&[("KTLI_URING_ZC", text)]);
+            assert_eq!((options.zero_copy, complaints), (wanted, vec![]));
+        }
+        for text in ["1", "16383", "67108865", "-1", "on", ""] {
+            let (options, complaints) = read(&[("KTLI_URING_ZC", text)]);
+            assert_eq!(options, DEFAULTS);
+            assert_eq!(
+                complaints,
+                [format!("KTLI_URING_ZC={text:?} is not a number from 16384 to 67108864: using 0")]
+            );
+        }
     }
 
     #[test]

@@ -113,6 +113,15 @@ impl Connection {
         errno
     }
 
+    /// As [`kill`](Self::kill), and throws away what the socket still holds, so that the kernel lets go of memory that
+    /// is sent without a copy.
+    pub fn reset(&self, errno: Errno) {
+        self.kill(errno);
+        if let Err(error) = calls::reset(self.fd()) {
+            debug!("the connection cannot be reset yet: {error}");
+        }
+    }
+
     /// Sends what is pending, without waiting. For threads that have no ring.
     pub fn flush_now(&self) -> Flushed {
         let flushed = self.handoff.flush(|bytes| {

@@ -42,6 +42,21 @@ pub fn drain(connections: Vec<(Arc<Connection>, Instant)>) {
     }
 }
 
+/// Waits at most until `deadline` for a sender that has sent without a copy, and returns when the drive has
+/// acknowledged everything; `has_left` tells. The drive may have to get rid of its answers before it reads, so they
+/// are read and discarded meanwhile.
+pub fn await_release(connection: &Connection, deadline: Instant, has_left: impl Fn() -> bool) -> bool {
+    let mut scratch = vec![0; 64 << 10];
+    while !has_left() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        connection.discard(&mut scratch);
+        thread::sleep(SOON);
+    }
+    true
+}
+
 struct Drain {
     connection: Arc<Connection>,
     deadline: Instant,

@@ -87,6 +87,8 @@ mod sync;
 mod table;
 #[forbid(unsafe_code)]
 mod transmit;
+#[forbid(unsafe_code)]
+mod zerocopy;
 
 /// A line that tells what new connections will use.
 pub fn describe() -> String {

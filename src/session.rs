@@ -21,13 +21,13 @@ use log::{debug, warn};
 use crate::{
     config, connect,
     connection::Connection,
-    drain::drain,
+    drain::{await_release, drain},
     error::Errno,
     iovec::Cursor,
     receive::{Polled, Receive},
     socket::segment::In,
     sync::{lock, try_lock},
-    transmit::{Message, Transmit},
+    transmit::{LOOK, Message, Transmit},
 };
 
 /// What a negative time-out comes to on a handle where nothing can ever arrive: long enough not to
@@ -36,6 +36,9 @@ const NO_LIMIT_ON_NOTHING: Duration = Duration::from_secs(1);
 
 /// How long a call waits for its half while a connecting or disconnecting thread has it.
 const HALF_PATIENCE: Duration = Duration::from_millis(1);
+
+/// How long at least a sender that is told to leave may take: two of its looks.
+const AT_LEAST: Duration = LOOK.saturating_mul(2);
 
 /// The place of a session in the table. It is used again for later sessions, with other generations.
 pub struct Session {
@@ -269,10 +272,11 @@ impl Session {
             }
         };
         let linger = connection.linger();
+        let deadline = Instant::now() + linger;
         connection.leave();
-        self.remove_halves(generation);
+        self.remove_halves(generation, &connection, deadline);
         if !linger.is_zero() {
-            drain(vec![(Arc::clone(&connection), Instant::now() + linger)]);
+            drain(vec![(Arc::clone(&connection), deadline)]);
         }
         // Whoever still has a hand on it (the sweeper, for a moment) finds it dead.
         connection.kill(Errno::NOTCONN);
@@ -286,10 +290,17 @@ impl Session {
     }
 
     /// Takes both halves from their callers, who were told to leave: the receiver was woken, and a sender
-    /// that waits looks every [`LOOK`](crate::transmit::LOOK).
-    fn remove_halves(&self, generation: u64) {
-        lock(&self.transmit).take_if(|(of, _)| *of == generation);
+    /// that waits looks every [`LOOK`].
+    fn remove_halves(&self, generation: u64, connection: &Connection, deadline: Instant) {
         lock(&self.receive).take_if(|(of, _)| *of == generation);
+        if connection.options.zero_copy > 0 {
+            // Memory that is sent without a copy is the kernel's until the drive has taken all of it.
+            let deadline = deadline.max(Instant::now() + AT_LEAST);
+            if !await_release(connection, deadline, || try_lock(&self.transmit).is_some()) {
+                connection.reset(Errno::CONNABORTED);
+            }
+        }
+        lock(&self.transmit).take_if(|(of, _)| *of == generation);
     }
 
     /// Closes it: disconnects first. From the return on the handle is stale.

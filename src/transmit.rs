@@ -33,6 +33,7 @@ use crate::{
     },
     sweeper,
     sync::MutexGuard,
+    zerocopy::ZeroCopy,
 };
 
 /// The largest message that is staged as a whole. Copying that much is cheaper than a system call of
@@ -90,12 +91,14 @@ pub struct Transmit {
     engine: Engine,
     /// The sweeper looks after what was staged last.
     swept: bool,
+    zero_copy: ZeroCopy,
 }
 
 impl Transmit {
     /// Of `connection`.
     pub fn new(connection: Arc<Connection>) -> Self {
-        Transmit { connection, engine: Engine::Unmade, swept: false }
+        let zero_copy = ZeroCopy::new(connection.options.zero_copy);
+        Transmit { connection, engine: Engine::Unmade, swept: false, zero_copy }
     }
 
     /// Sends a whole message, or fails.
@@ -216,6 +219,7 @@ impl Transmit {
     ) -> Result<(), Errno> {
         // Has anything of the large message left? Then the stream is broken if the rest does not.
         let mut begun = false;
+        let mut zero_copy = large.as_ref().is_some_and(|(message, _)| self.zero_copy.wants(message.left()));
         loop {
             let mut batch = Batch::new();
             batch.push(Outgoing::new(wire.pending()));
@@ -236,7 +240,7 @@ impl Transmit {
                 warn!("a send has not got through in {limit} ms: the connection is dead");
                 return Err(self.connection.kill(Errno::TIMEDOUT));
             }
-            let sent = match self.transmit(&batch, deadline) {
+            let sent = match self.transmit(&batch, deadline, &mut zero_copy) {
                 Ok(sent) => sent,
                 Err(errno) => return Err(self.give_up(errno, begun)),
             };
@@ -250,8 +254,20 @@ impl Transmit {
         }
     }
 
-    /// One operation of the engine, or one chain of them.
-    fn transmit(&mut self, batch: &Batch<'_, Out>, deadline: &Deadline) -> Result<usize, Errno> {
+    /// One operation of the engine, or one chain of them; with `zero_copy` without a copy, which becomes false where
+    /// that cannot be.
+    fn transmit(
+        &mut self,
+        batch: &Batch<'_, Out>,
+        deadline: &Deadline,
+        zero_copy: &mut bool,
+    ) -> Result<usize, Errno> {
+        if *zero_copy {
+            if let Some(sent) = self.without_a_copy(batch, deadline)? {
+                return Ok(sent);
+            }
+            *zero_copy = false;
+        }
         let connection = &self.connection;
         let mut wait = || {
             let left = deadline.left();
@@ -277,6 +293,51 @@ impl Transmit {
             return Err(self.connection.fail_send(Errno::CONNABORTED));
         }
         Ok(sent)
+    }
+
+    /// One operation that leaves the bytes where they are until the drive has acknowledged them. `None` where that
+    /// cannot be had, for this message or at all.
+    fn without_a_copy(
+        &mut self,
+        batch: &Batch<'_, Out>,
+        deadline: &Deadline,
+    ) -> Result<Option<usize>, Errno> {
+        let connection = &self.connection;
+        let strategy = connection.options.send_strategy;
+        let Engine::Ring(ring) = &mut self.engine else { return Ok(None) };
+        if !matches!(strategy, SendStrategy::Auto | SendStrategy::Whole) {
+            return Ok(None);
+        }
+        if !ring::zerocopy::is_supported() {
+            self.zero_copy.is_missing();
+            return Ok(None);
+        }
+        let left = || Some(deadline.left()).filter(|left| !left.is_zero()).map(|left| left.min(LOOK));
+        let mut wait = || left().filter(|_| !connection.is_leaving());
+        // Whoever disconnects cuts this short if the drive does not take what it has got: see `remove_halves`.
+        let mut patience = || left().filter(|_| connection.send_error().is_none());
+        let cut = || {
+            if connection.send_error().is_none() {
+                let limit = connection.options.send_timeout;
+                warn!("a send was not acknowledged in {limit} ms: the connection is dead");
+            }
+            connection.reset(Errno::TIMEDOUT);
+        };
+        let sent = ring::zerocopy::send_all(ring, connection.fd(), batch, &mut wait, &mut patience, &cut);
+        if let Some(errno) = connection.send_error() {
+            // What the socket had taken was thrown away.
+            return Err(errno);
+        }
+        match sent.result {
+            Ok(count) => {
+                self.zero_copy.sent(sent.copied);
+                Ok(Some(count))
+            }
+            Err(error) => {
+                let errno = Errno::from(error);
+                if self.zero_copy.refuses(errno) { Ok(None) } else { Err(errno) }
+            }
+        }
     }
 
     /// Takes note that a send has failed. `begun`: a part of its message has left.

@@ -86,6 +86,10 @@ pub struct ktli_uring_config {
     /// when send returns, so the answer may come before that, and an unmodified libkinetic may then write
     /// to a request that it has freed.
     pub send_strategy: i32,
+    /// Messages of at least this many bytes, 16 KiB to 64 MiB, are sent without a copy if they are not staged
+    /// (with KTLI_URING_SEND_AUTO those above 128 KiB); send then returns when the drive has acknowledged
+    /// them. 0: none.
+    pub zero_copy: u32,
 }
 
 /// Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the
@@ -120,6 +124,7 @@ impl ktli_uring_config {
                 SendStrategy::Whole => KTLI_URING_SEND_WHOLE,
                 SendStrategy::Chunked => KTLI_URING_SEND_CHUNKED,
             },
+            zero_copy: options.zero_copy,
         }
     }
 
@@ -141,6 +146,9 @@ impl ktli_uring_config {
         checked("sqpoll_idle", self.sqpoll_idle.into(), config::SQPOLL_IDLE)?;
         checked("sqpoll_cpu", self.sqpoll_cpu.into(), config::SQPOLL_CPU)?;
         checked("send_strategy", self.send_strategy.into(), Range { min: 0, max: 3 })?;
+        if self.zero_copy != 0 {
+            checked("zero_copy", self.zero_copy.into(), config::ZERO_COPY)?;
+        }
         Ok(Options {
             backend: match self.backend {
                 KTLI_URING_BACKEND_URING => Backend::Uring,
@@ -163,6 +171,7 @@ impl ktli_uring_config {
                 KTLI_URING_SEND_CHUNKED => SendStrategy::Chunked,
                 _ => SendStrategy::Auto,
             },
+            zero_copy: self.zero_copy,
         })
     }
 }

@@ -141,7 +141,8 @@ pub unsafe extern "C" fn ktli_uring_connect(
 /// handle that is not open.
 ///
 /// Any thread, also while others are inside `send` or `receive`, which then fail with ECONNABORTED or
-/// ENOTCONN within 100 ms, or inside `poll`, which waits for its time-out.
+/// ENOTCONN within 100 ms (a `send` without a copy, see KTLI_URING_ZC, within KTLI_URING_LINGER if that is
+/// longer), or inside `poll`, which waits for its time-out.
 #[unsafe(no_mangle)]
 pub extern "C" fn ktli_uring_disconnect(dh: *mut c_void) -> c_int {
     guard(-1, || {
@@ -163,6 +164,9 @@ pub extern "C" fn ktli_uring_disconnect(dh: *mut c_void) -> c_int {
 /// usually within microseconds. A session that nobody polls, or has stopped to poll, sends for itself:
 /// before `send` returns, or at most 20 ms later. `_exit`, abort and a killing signal lose what was
 /// accepted and has not left; `disconnect`, `close` and exit do not.
+///
+/// With KTLI_URING_ZC a large message has been acknowledged when `send` returns; one that is not in time is lost
+/// with the connection (ETIMEDOUT), even if all of it is on its way.
 ///
 /// One thread at a time. Vector and memory are the caller's and are not used after the return.
 ///

@@ -1,8 +1,8 @@
 //! The ring layer: a thin safe surface over the io-uring crate.
 //!
 //! `setup` makes rings and says why the kernel refuses them; [`Ring`] submits, waits and reaps;
-//! `transmit` and `receive` are the two engines of a connection, `stepwise` and `chunked` two other ways to
-//! transmit. Whatever an operation points to is
+//! `transmit` and `receive` are the two engines of a connection, `stepwise`, `chunked` and `zerocopy` other ways
+//! to transmit. Whatever an operation points to is
 //! borrowed until its completion has been seen: no function here returns with memory in the kernel's
 //! hands, on no path. What may stay in flight between calls are polls, which point to nothing.
 
@@ -11,6 +11,7 @@ pub mod receive;
 pub mod setup;
 pub mod stepwise;
 pub mod transmit;
+pub mod zerocopy;
 
 use std::{
     cell::Cell,
@@ -83,6 +84,17 @@ impl Completion {
     /// True if the operation stays armed and will complete again.
     pub fn has_more(&self) -> bool {
         cqueue::more(self.flags)
+    }
+
+    /// True for the notification that memory sent without a copy is free again.
+    fn is_notification(&self) -> bool {
+        cqueue::notif(self.flags)
+    }
+
+    /// True if such a notification tells that the kernel copied after all (IORING_NOTIF_USAGE_ZC_COPIED, bit 31 of
+    /// what is no result there).
+    fn says_copied(&self) -> bool {
+        self.result < 0
     }
 }
 

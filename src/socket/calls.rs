@@ -41,6 +41,17 @@ pub fn send(fd: BorrowedFd<'_>, batch: &Batch<'_, Out>) -> io::Result<usize> {
     check(unsafe { libc::sendmsg(fd.as_raw_fd(), &header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
 }
 
+/// Ends a connection with a reset, and throws away what the socket holds in both directions. shutdown(2) does not:
+/// what was sent before it stays until the peer has taken it. May fail where another thread waits in the socket
+/// (EBUSY, Linux 6.5 and 6.6).
+pub fn reset(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
+    let size = size_of_val(&nowhere) as libc::socklen_t;
+    // SAFETY: The kernel reads `size` bytes of an address that lives through the call. Connecting to "unspecified"
+    // is how a socket is disconnected; the descriptor stays open.
+    check(unsafe { libc::connect(fd.as_raw_fd(), &nowhere, size) } as isize).map(drop)
+}
+
 /// Receives into the pieces of `batch` what is there, without waiting. Zero is the end of the stream,
 /// `WouldBlock` means that nothing is there.
 pub fn receive(fd: BorrowedFd<'_>, batch: &Batch<'_, In>) -> io::Result<usize> {
