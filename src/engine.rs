@@ -4,12 +4,16 @@
 //! can differ between connections: a kernel that refused one ring (no memory, a filter installed
 //! meanwhile) may grant the next.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::{
+    os::fd::AsFd,
+    sync::atomic::{AtomicI32, Ordering},
+};
 
 use log::{error, warn};
 
 use crate::{
     config::{Backend, Options},
+    connection::Connection,
     error::Errno,
     ring::{
         Ring,
@@ -17,15 +21,20 @@ use crate::{
     },
 };
 
-/// A ring of so many entries for the calling thread, or `None` where plain system calls are to be used.
-pub fn ring(options: &Options, entries: u32) -> Result<Option<Ring>, Errno> {
+/// A ring of so many entries for the calling thread and the connection, or `None` where plain system calls are to be
+/// used.
+pub fn ring(connection: &Connection, entries: u32) -> Result<Option<Ring>, Errno> {
+    let options = &connection.options;
     if options.backend == Backend::Socket {
         return Ok(None);
     }
     let refusal = match setup::probe() {
         Err(refusal) => refusal,
         Ok(_) => match Ring::new(options.sqpoll(), entries) {
-            Ok(ring) => return Ok(Some(ring)),
+            Ok(mut ring) => {
+                ring.register(connection.fd(), connection.wake.as_fd());
+                return Ok(Some(ring));
+            }
             Err(error) => Refusal::new(&error),
         },
     };

@@ -300,7 +300,7 @@ impl Receive {
             Engine::Plain => true,
         };
         if !usable {
-            self.engine = match engine::ring(&self.connection.options, ENTRIES)? {
+            self.engine = match engine::ring(&self.connection, ENTRIES)? {
                 Some(ring) => Engine::Ring(ReceiveRing::new(ring)),
                 None => Engine::Plain,
             };

@@ -114,6 +114,10 @@ impl Transmit {
             return Ok(0);
         }
         let deadline = Deadline::new(self.connection.options.send_timeout);
+        if self.connection.options.sqpoll {
+            // For waking the receiver: see `wake`.
+            self.make_engine()?;
+        }
         if self.connection.options.send_strategy != SendStrategy::Auto {
             return self.straight(message, &deadline).map(|()| total);
         }
@@ -132,7 +136,9 @@ impl Transmit {
 
     /// Copies a small message into the staging area.
     fn stage(&mut self, message: &Message<'_, '_>, deadline: &Deadline) -> Result<Staged, Errno> {
-        let staged = self.attempt(message, GATHER)?;
+        // Where a kernel thread does the submitting it is the receiver's flushes that are free, not this one.
+        let limit = if self.is_sqpoll() { ROOM } else { GATHER };
+        let staged = self.attempt(message, limit)?;
         if staged != Staged::Full {
             return Ok(staged);
         }
@@ -149,7 +155,7 @@ impl Transmit {
 
     /// Copies what is left of the message into the staging area if no more than `limit` wait then.
     fn attempt(&mut self, message: &Message<'_, '_>, limit: Limit) -> Result<Staged, Errno> {
-        let swept = &mut self.swept;
+        let Transmit { connection, engine, swept, .. } = self;
         let copy = |bytes: &mut Vec<u8>| {
             message.pieces(message.left(), |piece| {
                 piece.append_to(bytes);
@@ -159,7 +165,21 @@ impl Transmit {
             // time enough for the answer to come before `send` has returned.
             *swept = sweeper::attend();
         };
-        self.connection.handoff.stage(message.left(), limit, copy, || self.connection.wake.wake())
+        let wake = || {
+            let woken = match engine {
+                Engine::Ring(ring) => ring::wake::wake(ring, &connection.wake),
+                _ => false,
+            };
+            if !woken {
+                connection.wake.wake();
+            }
+        };
+        connection.handoff.stage(message.left(), limit, copy, wake)
+    }
+
+    /// Does a kernel thread do the submitting?
+    fn is_sqpoll(&self) -> bool {
+        matches!(&self.engine, Engine::Ring(ring) if ring.is_sqpoll())
     }
 
     /// Sends all but the tail of a large message, and stages that.
@@ -370,11 +390,27 @@ impl Transmit {
                 SendStrategy::Chunked => ring::chunked::ENTRIES,
                 _ => ring::setup::ENTRIES,
             };
-            self.engine = match engine::ring(options, entries)? {
+            let made = engine::ring(&self.connection, entries)?;
+            self.wake_after_all();
+            self.engine = match made {
                 Some(ring) => Engine::Ring(ring),
                 None => Engine::Plain,
             };
         }
         Ok(())
+    }
+
+    /// The engine is about to go: what its ring's kernel thread has not taken yet is lost with it, and a wake-up may
+    /// be among that.
+    fn wake_after_all(&self) {
+        if self.is_sqpoll() {
+            self.connection.wake.wake();
+        }
+    }
+}
+
+impl Drop for Transmit {
+    fn drop(&mut self) {
+        self.wake_after_all();
     }
 }

@@ -7,15 +7,11 @@
 //! counts as a success, and the next one starts in the gap: bytes were lost at every size. With it a short piece
 //! breaks the chain, and the rest is cancelled (ECANCELED), so what has left is always a beginning of the message.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, BorrowedFd},
-    time::Duration,
-};
+use std::{io, os::fd::BorrowedFd, time::Duration};
 
-use io_uring::{opcode, squeue, types::Fd};
+use io_uring::{opcode, squeue};
 
-use super::{Completion, Kind, Ring, Tag};
+use super::{Completion, File, Kind, Ring, Tag};
 use crate::socket::segment::{Batch, Out, Segment, header};
 
 /// Size of a piece.
@@ -141,9 +137,11 @@ pub fn send_chain(
     let entries: Vec<squeue::Entry> = headers
         .iter()
         .map(|header| {
-            opcode::SendMsg::new(Fd(fd.as_raw_fd()), header)
-                .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
-                .build()
+            ring.entry(File::Socket, fd, |fd| {
+                opcode::SendMsg::new(fd, header)
+                    .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
+                    .build()
+            })
         })
         .collect();
     // SAFETY: The headers, the segments they name and the memory of those (`batch` is borrowed) were made before

@@ -2,7 +2,7 @@
 //!
 //! `setup` makes rings and says why the kernel refuses them; [`Ring`] submits, waits and reaps;
 //! `transmit` and `receive` are the two engines of a connection, `stepwise`, `chunked` and `zerocopy` other ways
-//! to transmit. Whatever an operation points to is
+//! to transmit, `wake` has the kernel's thread wake the receiver. Whatever an operation points to is
 //! borrowed until its completion has been seen: no function here returns with memory in the kernel's
 //! hands, on no path. What may stay in flight between calls are polls, which point to nothing.
 
@@ -11,16 +11,21 @@ pub mod receive;
 pub mod setup;
 pub mod stepwise;
 pub mod transmit;
+pub mod wake;
 pub mod zerocopy;
 
 use std::{
     cell::Cell,
     io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use io_uring::{
+    IoUring, cqueue, opcode, squeue,
+    types::{self, Fd},
+};
 use log::error;
 
 /// Flags of io_uring_enter(2), which the io-uring crate keeps to itself.
@@ -42,6 +47,13 @@ pub enum Kind {
     Room = 4,
     /// A cancellation.
     Cancel = 5,
+}
+
+/// The files that operations work on, with their places in the table of a ring where they are registered.
+#[derive(Clone, Copy)]
+enum File {
+    Socket = 0,
+    Wake = 1,
 }
 
 /// Identifies one operation.
@@ -103,6 +115,8 @@ pub struct Ring {
     uring: IoUring,
     thread: u64,
     sequence: u64,
+    /// The connection's files are in the ring's table.
+    registered: bool,
 }
 
 /// A number that no other thread of this process has or had: unlike an address or a kernel thread id
@@ -124,7 +138,27 @@ impl Ring {
     /// A new ring for the calling thread. It must be used by no other: the kernel refuses submissions
     /// to a SINGLE_ISSUER ring from elsewhere (EEXIST), and completes deferred work on that thread only.
     pub fn new(sqpoll: Option<setup::Sqpoll>, entries: u32) -> io::Result<Ring> {
-        Ok(Ring { uring: setup::build(sqpoll, entries)?, thread: this_thread(), sequence: 0 })
+        let uring = setup::build(sqpoll, entries)?;
+        Ok(Ring { uring, thread: this_thread(), sequence: 0, registered: false })
+    }
+
+    /// Registers the connection's files, where a kernel thread does the submitting: it need not look them up then,
+    /// and what it finds later is what is meant now, whatever happens to the descriptors. (A call that submits finds
+    /// them fast enough: that made no difference beyond noise.)
+    pub fn register(&mut self, socket: BorrowedFd<'_>, wake: BorrowedFd<'_>) {
+        if self.is_sqpoll() {
+            let files = [socket.as_raw_fd(), wake.as_raw_fd()];
+            self.registered = self.uring.submitter().register_files(&files).is_ok();
+        }
+    }
+
+    /// An entry that works on `file`, whose descriptor is `fd`.
+    fn entry(&self, file: File, fd: impl AsFd, make: impl FnOnce(Fd) -> squeue::Entry) -> squeue::Entry {
+        if self.registered {
+            make(Fd(file as i32)).flags(squeue::Flags::FIXED_FILE)
+        } else {
+            make(Fd(fd.as_fd().as_raw_fd()))
+        }
     }
 
     /// Was it made by the calling thread?
@@ -145,15 +179,25 @@ impl Ring {
     /// What the entry points to must stay valid, and unused by others where the kernel writes, until
     /// the completion with this tag has been reaped.
     unsafe fn push(&mut self, kind: Kind, entry: squeue::Entry) -> Tag {
-        let tag = self.tag(kind);
-        let entry = entry.user_data(tag.0);
-        // SAFETY: Passed on to the caller.
-        while unsafe { self.uring.submission().push(&entry) }.is_err() {
+        loop {
+            // SAFETY: Passed on to the caller.
+            if let Some(tag) = unsafe { self.try_push(kind, entry.clone()) } {
+                return tag;
+            }
             // Only with SQPOLL, when its thread is late.
             let _ = self.enter(0, None);
             let _ = self.uring.submitter().squeue_wait();
         }
-        tag
+    }
+
+    /// Queues an operation if there is a place.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push).
+    unsafe fn try_push(&mut self, kind: Kind, entry: squeue::Entry) -> Option<Tag> {
+        let tag = self.tag(kind);
+        // SAFETY: Passed on to the caller.
+        unsafe { self.uring.submission().push(&entry.user_data(tag.0)) }.is_ok().then_some(tag)
     }
 
     /// Queues operations that the kernel starts one after the other, each when the one before has succeeded; at
@@ -197,7 +241,7 @@ impl Ring {
     }
 
     /// Does a kernel thread do the submitting?
-    fn is_sqpoll(&self) -> bool {
+    pub fn is_sqpoll(&self) -> bool {
         self.uring.params().is_setup_sqpoll()
     }
 

@@ -4,15 +4,11 @@
 //! the sender wakes it and, when the socket is full, a poll for room. A flush is submitted together
 //! with the receive: one system call for both.
 
-use std::{
-    io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd},
-    time::Duration,
-};
+use std::{io, os::fd::BorrowedFd, time::Duration};
 
-use io_uring::{opcode, types::Fd};
+use io_uring::opcode;
 
-use super::{Completion, Kind, Ring, Tag};
+use super::{Completion, File, Kind, Ring, Tag};
 use crate::{
     receive::Receiving,
     socket::{
@@ -55,9 +51,13 @@ impl ReceiveRing {
         let entry = match batch.segments() {
             [one] => {
                 let len = u32::try_from(one.len()).unwrap_or(u32::MAX);
-                opcode::Recv::new(Fd(socket.as_raw_fd()), one.base(), len).flags(flags).build()
+                self.ring.entry(File::Socket, socket, |fd| {
+                    opcode::Recv::new(fd, one.base(), len).flags(flags).build()
+                })
             }
-            _ => opcode::RecvMsg::new(Fd(socket.as_raw_fd()), &mut header).flags(flags as u32).build(),
+            _ => self.ring.entry(File::Socket, socket, |fd| {
+                opcode::RecvMsg::new(fd, &mut header).flags(flags as u32).build()
+            }),
         };
         let mut receiving = RingReceiving {
             half: self,
@@ -155,9 +155,9 @@ impl Receiving for RingReceiving<'_> {
 
     fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let entry = opcode::Send::new(Fd(self.socket.as_raw_fd()), bytes.as_ptr(), len)
-            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-            .build();
+        let entry = self.half.ring.entry(File::Socket, self.socket, |fd| {
+            opcode::Send::new(fd, bytes.as_ptr(), len).flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL).build()
+        });
         // SAFETY: `bytes` is borrowed for this call, and the call does not return before the
         // completion has been reaped; nothing in between panics.
         let tag = unsafe { self.half.ring.push(Kind::Send, entry) };
@@ -185,15 +185,17 @@ impl Receiving for RingReceiving<'_> {
     fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<()> {
         self.start();
         if !self.half.wake_armed {
-            let fd = Fd(self.wake.as_fd().as_raw_fd());
-            let entry = opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build();
+            let entry = self.half.ring.entry(File::Wake, self.wake, |fd| {
+                opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build()
+            });
             // SAFETY: A poll points to no memory.
             unsafe { self.half.ring.push(Kind::Wake, entry) };
             self.half.wake_armed = true;
         }
         if writable && !self.half.room_armed {
-            let fd = Fd(self.socket.as_raw_fd());
-            let entry = opcode::PollAdd::new(fd, libc::POLLOUT as u32).build();
+            let entry = self.half.ring.entry(File::Socket, self.socket, |fd| {
+                opcode::PollAdd::new(fd, libc::POLLOUT as u32).build()
+            });
             // SAFETY: A poll points to no memory.
             unsafe { self.half.ring.push(Kind::Room, entry) };
             self.half.room_armed = true;

@@ -5,15 +5,11 @@
 //! completion costs that has to be waited for. The socket driver burns a core while the socket is full; here a step
 //! that finds no room is followed by one that waits for room.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, BorrowedFd},
-    time::Duration,
-};
+use std::{io, os::fd::BorrowedFd, time::Duration};
 
-use io_uring::{opcode, types::Fd};
+use io_uring::opcode;
 
-use super::{Kind, Ring, transmit::operate};
+use super::{File, Kind, Ring, transmit::operate};
 use crate::socket::segment::{Batch, Out};
 
 /// One step: sends as much of `batch` as the socket takes, after waiting for room if it takes nothing. `wait` tells
@@ -28,16 +24,16 @@ pub fn send_some(
     loop {
         // Not WRITEV, which has no flags for a socket: neither MSG_NOSIGNAL nor MSG_DONTWAIT, with which the kernel
         // answers EAGAIN instead of arming a poll of its own.
-        let entry = opcode::SendMsg::new(Fd(fd.as_raw_fd()), &header)
-            .flags((libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32)
-            .build();
+        let entry = ring.entry(File::Socket, fd, |fd| {
+            opcode::SendMsg::new(fd, &header).flags((libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32).build()
+        });
         // SAFETY: The header and the pieces it names (`batch` is borrowed) outlive the call; a transmission only
         // reads.
         match unsafe { operate(ring, Kind::Send, entry, wait) } {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             result => return result,
         }
-        let entry = opcode::PollAdd::new(Fd(fd.as_raw_fd()), libc::POLLOUT as u32).build();
+        let entry = ring.entry(File::Socket, fd, |fd| opcode::PollAdd::new(fd, libc::POLLOUT as u32).build());
         // SAFETY: A poll points to no memory.
         if unsafe { operate(ring, Kind::Room, entry, wait) }? == 0 {
             return Ok(0);

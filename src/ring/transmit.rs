@@ -1,14 +1,10 @@
 //! The sender's engine on a ring: one operation for all there is to send.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, BorrowedFd},
-    time::Duration,
-};
+use std::{io, os::fd::BorrowedFd, time::Duration};
 
-use io_uring::{opcode, squeue, types::Fd};
+use io_uring::{opcode, squeue};
 
-use super::{Kind, Ring, Tag};
+use super::{File, Kind, Ring, Tag};
 use crate::socket::segment::{Batch, Out};
 
 /// An operation in flight. Dropping it, in whatever way, waits for its completion.
@@ -93,9 +89,9 @@ pub fn send_all(
     wait: &mut dyn FnMut() -> Option<Duration>,
 ) -> io::Result<usize> {
     let header = batch.header();
-    let entry = opcode::SendMsg::new(Fd(fd.as_raw_fd()), &header)
-        .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
-        .build();
+    let entry = ring.entry(File::Socket, fd, |fd| {
+        opcode::SendMsg::new(fd, &header).flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32).build()
+    });
     // SAFETY: The header and the pieces it names (`batch` is borrowed) outlive the call; a transmission only reads.
     unsafe { operate(ring, Kind::Send, entry, wait) }
 }

@@ -9,16 +9,12 @@
 //! and shutdown(2) does not help: it closes the sending direction behind what the socket holds, and the kernel goes
 //! on offering that to the peer. Only a reset makes it let go; `cut` has to see to that.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, BorrowedFd},
-    time::Duration,
-};
+use std::{io, os::fd::BorrowedFd, time::Duration};
 
-use io_uring::{opcode, types::Fd};
+use io_uring::opcode;
 use log::error;
 
-use super::{Completion, Kind, Ring, Tag};
+use super::{Completion, File, Kind, Ring, Tag};
 use crate::socket::segment::{Batch, Out};
 
 /// Makes the notification tell whether the kernel copied after all. Linux 6.1 does not know it and answers EINVAL,
@@ -123,10 +119,12 @@ pub fn send_all(
     cut: &dyn Fn(),
 ) -> Sent {
     let header = batch.header();
-    let entry = opcode::SendMsgZc::new(Fd(fd.as_raw_fd()), &header)
-        .ioprio(IORING_SEND_ZC_REPORT_USAGE)
-        .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
-        .build();
+    let entry = ring.entry(File::Socket, fd, |fd| {
+        opcode::SendMsgZc::new(fd, &header)
+            .ioprio(IORING_SEND_ZC_REPORT_USAGE)
+            .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
+            .build()
+    });
     // SAFETY: The header and the pieces it names (`batch` is borrowed) outlive `transmission`, which does not end,
     // not even by a panic, before the result has been reaped, and the notification where one follows. The kernel
     // only reads, and after the notification not even that.
