@@ -125,12 +125,14 @@ struct ktli_uring_config {
   uint32_t sqpoll_idle;
   // CPU to which that thread is bound, 0 to 4,095, or -1.
   int32_t sqpoll_cpu;
+  // Microseconds that a receiver looks for the next message before it sleeps, 0 to 1,000.
+  uint32_t spin;
   // One of KTLI_URING_SEND_*. All but KTLI_URING_SEND_AUTO are for measuring: the whole message has left
   // when send returns, so the answer may come before that, and an unmodified libkinetic may then write
   // to a request that it has freed.
   int32_t send_strategy;
   // Messages of at least this many bytes, 16 KiB to 64 MiB, are sent without a copy if they are not staged
-  // (with KTLI_URING_SEND_AUTO those above 128 KiB); send then returns when the drive has acknowledged
+  // (with KTLI_URING_SEND_AUTO those above 32 KiB); send then returns when the drive has acknowledged
   // them. 0: none.
   uint32_t zero_copy;
 };
@@ -139,6 +141,102 @@ struct ktli_uring_config {
 // pointer that was given with it. Called from any thread that is inside the library, and from the
 // library's own; the text is gone after the return. It must not call the library.
 typedef void (*ktli_uring_log_fn)(int level, const char *text, void *context);
+
+// What one connection has done since it was made. Set `size` to `sizeof(struct ktli_uring_statistics)` and
+// call `ktli_uring_stats`. A later version may append members; programs built against this one go on
+// working, since `size` tells how many they know.
+//
+// The *sender* is the thread that calls send, the *receiver* the one that calls poll and receive, and the
+// *others* are the library's own thread, disconnect and exit. System calls for making and connecting
+// sockets and rings are not counted, nor is what the C library does to wait for a lock.
+struct ktli_uring_statistics {
+  // Size of this structure in bytes, as the program knows it.
+  size_t size;
+  // Messages that send accepted.
+  uint64_t messages_sent;
+  // Their bytes.
+  uint64_t bytes_sent;
+  // Messages of which receive handed out the last byte; with KTLI_URING_FRAMING=none calls of receive.
+  uint64_t messages_received;
+  // Bytes that receive handed out.
+  uint64_t bytes_received;
+  // The sender's calls of io_uring_enter(2).
+  uint64_t sender_enters;
+  // The sender's calls of sendmsg(2).
+  uint64_t sender_sendmsgs;
+  // The sender's calls of ppoll(2).
+  uint64_t sender_polls;
+  // The sender's writes to the eventfd that wakes the receiver.
+  uint64_t sender_wake_writes;
+  // The receiver's calls of io_uring_enter(2).
+  uint64_t receiver_enters;
+  // The receiver's calls of sendmsg(2).
+  uint64_t receiver_sendmsgs;
+  // The receiver's calls of recvmsg(2).
+  uint64_t receiver_recvmsgs;
+  // The receiver's calls of ppoll(2).
+  uint64_t receiver_polls;
+  // The receiver's reads from the eventfd.
+  uint64_t receiver_wake_reads;
+  // The receiver's yields and short sleeps, while the sender was staging a message.
+  uint64_t receiver_pauses;
+  // The others' calls of sendmsg(2).
+  uint64_t other_sendmsgs;
+  // The others' calls of recvmsg(2).
+  uint64_t other_recvmsgs;
+  // The others' calls of ppoll(2).
+  uint64_t other_polls;
+  // The others' writes to the eventfd.
+  uint64_t other_wake_writes;
+  // Flushes by the sender: transmissions of staged messages, one or many at a time.
+  uint64_t sender_flushes;
+  // Messages whose last byte left in a flush by the sender.
+  uint64_t sender_flushed_messages;
+  // Bytes that left in flushes by the sender.
+  uint64_t sender_flushed_bytes;
+  // Flushes by the receiver.
+  uint64_t receiver_flushes;
+  // Messages whose last byte left in a flush by the receiver.
+  uint64_t receiver_flushed_messages;
+  // Bytes that left in flushes by the receiver.
+  uint64_t receiver_flushed_bytes;
+  // Flushes by the others.
+  uint64_t other_flushes;
+  // Messages whose last byte left in a flush by the others.
+  uint64_t other_flushed_messages;
+  // Bytes that left in flushes by the others.
+  uint64_t other_flushed_bytes;
+  // Transmissions, anyone's, of which the kernel took less than was offered, or nothing.
+  uint64_t short_sends;
+  // Waits, of either half, for room in a full socket; on a ring those of the sender that took 40 ms.
+  uint64_t socket_full_waits;
+  // Transmissions of large messages straight from the caller's memory.
+  uint64_t large_sends;
+  // Bytes that left in them.
+  uint64_t large_sent_bytes;
+  // Transmissions that asked the kernel to copy nothing.
+  uint64_t zero_copy_sends;
+  // Those for which it copied all the same.
+  uint64_t zero_copy_copied;
+  // How often the sender woke the receiver.
+  uint64_t wake_ups;
+  // How often the receiver went to sleep.
+  uint64_t receiver_sleeps;
+  // Spins that found something and saved a sleep.
+  uint64_t spins_paid;
+  // Spins that found nothing.
+  uint64_t spins_lost;
+  // Receives into the read-ahead buffer.
+  uint64_t read_aheads;
+  // Calls of poll that found a message in memory, without a system call.
+  uint64_t poll_hits;
+  // Calls of receive that were served wholly from memory, without a system call.
+  uint64_t receive_hits;
+  // Receives straight into the caller's memory.
+  uint64_t direct_receives;
+  // Bytes that came in them.
+  uint64_t direct_received_bytes;
+};
 
 #ifdef __cplusplus
 extern "C" {
@@ -195,8 +293,8 @@ int ktli_uring_disconnect(void *dh);
 // KTLI_URING_SEND_TIMEOUT (the connection is dead then), ECONNABORTED when it was disconnected
 // meanwhile, ENOMEM, or what the kernel said of the connection, which also later sends then fail with.
 //
-// A success means that the message was accepted, not that it has left: the thread that polls sends it,
-// usually within microseconds. A session that nobody polls, or has stopped to poll, sends for itself:
+// A success means that the message was accepted, not that it has left: where many are outstanding, the thread
+// that polls sends it with others, usually within microseconds. A session that nobody polls, or has stopped to poll, sends for itself:
 // before `send` returns, or at most 20 ms later. `_exit`, abort and a killing signal lose what was
 // accepted and has not left; `disconnect`, `close` and exit do not.
 //
@@ -235,7 +333,9 @@ int ktli_uring_receive(void *dh, struct kiovec *msg, int msgcnt);
 // dead connection 1. -1 with errno only for a wrong use: EINVAL for NULL, EBADF for what never was a
 // handle, EBUSY while another thread is inside `poll` or `receive` of this session.
 //
-// One thread at a time, the same that calls `receive`. While it waits it sends what `send` accepted.
+// One thread at a time, the same that calls `receive`. While it waits it sends what `send` accepted. An answer is
+// not announced before the thread that sent the request has run since its `send` returned (for up to 10 ms, by
+// which the time-out may be exceeded): libkinetic uses the request for some 100 ns longer.
 int ktli_uring_poll(void *dh, int timeout);
 
 // Fills in the options in force for sessions that connect from now on. `config->size` must be set.
@@ -277,6 +377,17 @@ int ktli_uring_describe(char *buffer, size_t size);
 
 // The library's version, as "major.minor.patch". Never NULL; the text is static.
 const char *ktli_uring_version(void);
+
+// Fills in the counters of the connection that a session has, or had last. `statistics->size` must be set;
+// it becomes the number of bytes that were filled in. Takes the counters as they are: while others send and
+// receive they may be a message apart from each other.
+//
+// Returns 0, or -1 with errno: EINVAL for NULL or an impossible size, EBADF for a handle that is not open,
+// ENOTCONN when it was never connected. Any thread.
+//
+// # Safety
+// `statistics` must be NULL or point to `statistics->size` bytes.
+int ktli_uring_stats(void *dh, struct ktli_uring_statistics *statistics);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -27,7 +27,7 @@ pub enum Backend {
 /// How a message gets from `send` to the socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SendStrategy {
-    /// Small ones are staged and sent in company, large ones go out whole but for their tail.
+    /// Small ones are staged and sent in company, others go out whole.
     Auto,
     /// Each straight from the caller's memory: what the socket takes, and again.
     Loop,
@@ -62,6 +62,8 @@ pub struct Options {
     pub sqpoll_idle: u32,
     /// The CPU of that thread; -1 for any.
     pub sqpoll_cpu: i32,
+    /// How long a receiver looks for the next message before it sleeps, in microseconds.
+    pub spin: u32,
     /// How messages are sent.
     pub send_strategy: SendStrategy,
     /// From how many bytes on a message is sent without a copy; 0: none is.
@@ -81,6 +83,7 @@ pub const DEFAULTS: Options = Options {
     sqpoll: false,
     sqpoll_idle: 50,
     sqpoll_cpu: -1,
+    spin: 0,
     send_strategy: SendStrategy::Auto,
     zero_copy: 0,
 };
@@ -107,6 +110,8 @@ pub const LINGER: Range = Range { min: 0, max: 60_000 };
 pub const SQPOLL_IDLE: Range = Range { min: 1, max: 60_000 };
 /// Range of SQPOLL's CPU.
 pub const SQPOLL_CPU: Range = Range { min: -1, max: 4_095 };
+/// Range of the time to spin, in microseconds.
+pub const SPIN: Range = Range { min: 0, max: 1_000 };
 /// Range of the size from which on messages are sent without a copy, in bytes. 0 is no size, but off.
 pub const ZERO_COPY: Range = Range { min: 16 << 10, max: 64 << 20 };
 
@@ -139,6 +144,7 @@ impl Options {
         reader.word("SQPOLL", &mut self.sqpoll, &[("0", false), ("1", true)]);
         reader.number("SQPOLL_IDLE", &mut self.sqpoll_idle, SQPOLL_IDLE);
         reader.number("SQPOLL_CPU", &mut self.sqpoll_cpu, SQPOLL_CPU);
+        reader.number("SPIN", &mut self.spin, SPIN);
         reader.word(
             "SEND",
             &mut self.send_strategy,
@@ -266,6 +272,7 @@ mod tests {
             ("KTLI_URING_SQPOLL", "1"),
             ("KTLI_URING_SQPOLL_IDLE", "7"),
             ("KTLI_URING_SQPOLL_CPU", "1"),
+            ("KTLI_URING_SPIN", "60"),
             ("KTLI_URING_SEND", "chunked"),
             ("KTLI_URING_ZC", "1048576"),
         ]);
@@ -284,6 +291,7 @@ mod tests {
                 sqpoll: true,
                 sqpoll_idle: 7,
                 sqpoll_cpu: 1,
+                spin: 60,
                 send_strategy: SendStrategy::Chunked,
                 zero_copy: 1 << 20,
             }

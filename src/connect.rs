@@ -97,6 +97,7 @@ fn attempt(
                 return Err(error.into());
             }
             socket.set_nonblocking(false)?;
+            enlarge_receive_buffer(&socket, options);
             return Ok(socket);
         }
     }
@@ -111,6 +112,15 @@ fn set_buffers(socket: &Socket, options: &Options) {
     if asking_helps(options.receive_buffer, "rmem") {
         let _ = socket.set_recv_buffer_size(options.receive_buffer as usize);
     }
+}
+
+/// A receive buffer that is left to the kernel's tuning starts at 128 KiB, and grows too late: with 64 KiB GETs
+/// and 32 outstanding the drive was blocked again and again, and 0.7 times as fast. A low-water mark makes the
+/// kernel enlarge the buffer at once to hold as much, and leaves the tuning on. It does nothing to a size that was
+/// set.
+fn enlarge_receive_buffer(socket: &Socket, options: &Options) {
+    calls::set_low_water(socket.as_fd(), options.receive_buffer as usize);
+    calls::set_low_water(socket.as_fd(), 1);
 }
 
 /// Setting a size switches the kernel's auto-tuning off for good, and the size is silently capped: with

@@ -17,10 +17,12 @@ use crate::{
     error::Errno,
     fork::{self, PerProcess},
     handoff::{Flushed, Handoff},
+    hold::Hold,
     socket::{
         calls::{self, Wake},
         segment::{Batch, Outgoing},
     },
+    statistics::{Count, Counters, Statistics},
 };
 
 /// How many bytes `send` lets gather: several messages of the largest size that is staged.
@@ -33,8 +35,12 @@ pub struct Connection {
     pub wake: Wake,
     /// Who sends what, and when.
     pub handoff: Handoff,
+    /// Keeps an answer from overtaking the sender.
+    pub hold: Hold,
     /// The options with which it was made.
     pub options: Options,
+    /// What it has done.
+    pub statistics: Arc<Statistics>,
     /// Somebody disconnects: calls in progress are to return.
     leaving: AtomicBool,
     /// Why sending is over; 0 while it is not.
@@ -55,11 +61,14 @@ pub fn all() -> Vec<Arc<Connection>> {
 impl Connection {
     /// Takes over a connected, blocking socket. Fails where an eventfd cannot be had.
     pub fn new(socket: Socket, options: Options) -> Result<Arc<Self>, Errno> {
+        let statistics = Statistics::new(socket.peer_addr().ok().and_then(|peer| peer.as_socket()));
         let connection = Arc::new(Connection {
             socket,
             wake: Wake::new()?,
             handoff: Handoff::new(STAGING),
+            hold: Hold::new(),
             options,
+            statistics,
             leaving: AtomicBool::new(false),
             send_error: AtomicI32::new(0),
             receive_error: AtomicI32::new(0),
@@ -122,12 +131,13 @@ impl Connection {
         }
     }
 
-    /// Sends what is pending, without waiting. For threads that have no ring.
-    pub fn flush_now(&self) -> Flushed {
-        let flushed = self.handoff.flush(|bytes| {
+    /// Sends what is pending, without waiting. For threads that have no ring; `by` is where they count.
+    pub fn flush_now<C: Count>(&self, by: &Counters<C>) -> Flushed {
+        let flushed = self.handoff.flush(|bytes, messages| {
             let mut batch = Batch::new();
             batch.push(Outgoing::new(bytes));
-            calls::send(self.fd(), &batch)
+            by.sendmsgs.add(1);
+            by.flush(bytes.len(), messages, calls::send(self.fd(), &batch))
         });
         flushed.unwrap_or_else(|error| {
             self.fail_send(error.into());
@@ -138,6 +148,7 @@ impl Connection {
     /// Makes calls in progress return: the receiver at once, a waiting sender when it next looks.
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
+        self.statistics.others.wake_writes.add(1);
         self.wake.wake();
     }
 
@@ -152,6 +163,7 @@ impl Connection {
         for _ in 0..64 {
             let mut batch = Batch::new();
             batch.push(crate::socket::segment::Incoming::new(scratch));
+            self.statistics.others.recvmsgs.add(1);
             match calls::receive(self.fd(), &batch) {
                 Ok(0) => return false,
                 Ok(_) => {}

@@ -18,6 +18,7 @@ use crate::{
     error::Errno,
     handoff::Flushed,
     socket::calls::{self, Interest},
+    statistics::Count,
 };
 
 /// How soon to look again where that cannot be waited for: at a half that has not left yet and may hold a
@@ -70,7 +71,7 @@ impl Drain {
     /// Does what can be done now. False when nothing is left to do, or no time to do it.
     fn advance(&mut self, scratch: &mut [u8]) -> bool {
         let connection = &self.connection;
-        self.full = connection.flush_now() == Flushed::Full;
+        self.full = connection.flush_now(&connection.statistics.others) == Flushed::Full;
         if self.sending && (connection.send_error().is_some() || !connection.handoff.is_pending()) {
             self.sending = false;
             connection.close_sending();
@@ -93,6 +94,7 @@ impl Drain {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let left = if self.sending && !self.full { left.min(SOON) } else { left };
         let interest = Interest { fd: self.connection.fd(), read: true, write: self.full };
+        self.connection.statistics.others.polls.add(1);
         // Failing it would only look again too soon.
         let _ = calls::wait([interest], Some(left));
     }

@@ -6,7 +6,10 @@
 
 use std::{
     os::fd::AsFd,
-    sync::atomic::{AtomicI32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
 };
 
 use log::{error, warn};
@@ -19,18 +22,23 @@ use crate::{
         Ring,
         setup::{self, Refusal},
     },
+    statistics::{Counters, Own},
 };
 
 /// A ring of so many entries for the calling thread and the connection, or `None` where plain system calls are to be
-/// used.
-pub fn ring(connection: &Connection, entries: u32) -> Result<Option<Ring>, Errno> {
+/// used. Its system calls are counted in `counters`.
+pub fn ring(
+    connection: &Connection,
+    entries: u32,
+    counters: &Arc<Counters<Own>>,
+) -> Result<Option<Ring>, Errno> {
     let options = &connection.options;
     if options.backend == Backend::Socket {
         return Ok(None);
     }
     let refusal = match setup::probe() {
         Err(refusal) => refusal,
-        Ok(_) => match Ring::new(options.sqpoll(), entries) {
+        Ok(_) => match Ring::new(options.sqpoll(), entries, Arc::clone(counters)) {
             Ok(mut ring) => {
                 ring.register(connection.fd(), connection.wake.as_fd());
                 return Ok(Some(ring));

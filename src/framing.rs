@@ -35,13 +35,15 @@ pub struct Framing {
     /// Bytes of the current message and value that are not taken yet; meaningful once the PDU is.
     message: usize,
     value: usize,
+    /// How many messages were taken to their end; see `completed`.
+    completed: usize,
 }
 
 impl Framing {
     /// At the start of a stream. With `on` false every byte is announced as it comes and no border is
     /// looked for.
     pub fn new(on: bool, direct: usize, capacity: usize) -> Self {
-        Framing { on, direct, capacity, pdu: [0; PDU], taken: 0, message: 0, value: 0 }
+        Framing { on, direct, capacity, pdu: [0; PDU], taken: 0, message: 0, value: 0, completed: 0 }
     }
 
     /// What `poll` needs, when `buffered` are the bytes received and not taken yet.
@@ -78,6 +80,19 @@ impl Framing {
             // A message too long to be buffered (no drive of today sends one) is received straight
             // into the caller's memory, like a large value.
             Self::at_least(ahead, buffered)
+        }
+    }
+
+    /// Does the current message, or the one whose PDU is in front of `buffered`, have a large value?
+    pub fn is_large(&self, buffered: &[u8]) -> bool {
+        if self.taken == PDU {
+            return self.value >= self.direct;
+        }
+        match buffered.first_chunk() {
+            Some(pdu) if self.on && self.taken == 0 => {
+                lengths(pdu).is_ok_and(|(_, value)| value >= self.direct)
+            }
+            _ => false,
         }
     }
 
@@ -131,6 +146,11 @@ impl Framing {
         self.next();
     }
 
+    /// How many messages were taken to their end since it was last asked; 1 where no borders are looked for.
+    pub fn completed(&mut self) -> usize {
+        if self.on { std::mem::take(&mut self.completed) } else { 1 }
+    }
+
     /// True between two messages.
     pub fn at_border(&self) -> bool {
         self.taken == 0
@@ -139,6 +159,7 @@ impl Framing {
     fn next(&mut self) {
         if self.message + self.value == 0 {
             self.taken = 0;
+            self.completed += 1;
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Who sends the bytes: the protocol between the sender's half and the receiver's half.
 //!
-//! `send` copies a message (or the tail of a large one) into the *staging area* and returns; the
-//! receiver's thread puts it on the *wire* in one operation with whatever else has gathered, before it
-//! sleeps and each time it is woken. That is what makes many small messages cheap, and it keeps an
-//! unmodified libkinetic alive, whose sender still writes to a request after `send` has returned: no
-//! message is complete on the wire before its `send` has done its last work.
+//! `send` copies a message into the *staging area* and returns; the receiver's thread puts it on the *wire* in one
+//! operation with whatever else has gathered, before it sleeps and each time it is woken. That is what makes many
+//! small messages cheap, and it keeps an unmodified libkinetic alive, whose sender still writes to a request after
+//! `send` has returned. Where nothing would gather the sender takes the wire itself and sends at once.
 //!
 //! # The two locks
 //!
@@ -43,6 +42,9 @@ const AWAKE: u8 = 1;
 const ASLEEP: u8 = 2;
 /// The receiver sleeps until the full socket takes bytes again: waking it earlier would be in vain.
 const BLOCKED: u8 = 3;
+/// The receiver is at work on large values, or sleeps until one is there: it comes by too late, and waking it for
+/// a message would cost more than sending that. The sender sends for itself.
+const LARGE: u8 = 4;
 
 /// The state shared by the two halves of a connection.
 pub struct Handoff {
@@ -52,7 +54,7 @@ pub struct Handoff {
     capacity: usize,
 }
 
-/// Whole messages that wait for the wire, or the tail of a large one.
+/// Whole messages that wait for the wire.
 struct Staging {
     bytes: Vec<u8>,
     /// How many messages that is.
@@ -67,12 +69,19 @@ struct Staging {
 pub struct Wire {
     bytes: Vec<u8>,
     sent: usize,
+    /// How many messages end in them.
+    messages: usize,
 }
 
 impl Wire {
     /// The bytes that have not left yet.
     pub fn pending(&self) -> &[u8] {
         &self.bytes[self.sent..]
+    }
+
+    /// How many messages end in the pending bytes.
+    pub fn messages(&self) -> usize {
+        self.messages
     }
 
     /// Takes note that `count` of the pending bytes have left.
@@ -82,6 +91,7 @@ impl Wire {
         if self.sent == self.bytes.len() {
             self.bytes.clear();
             self.sent = 0;
+            self.messages = 0;
         }
     }
 
@@ -91,7 +101,7 @@ impl Wire {
             return;
         }
         staging.batch = staging.batch.wrapping_add(1);
-        staging.messages = 0;
+        self.messages += std::mem::take(&mut staging.messages);
         if self.bytes.is_empty() {
             std::mem::swap(&mut self.bytes, &mut staging.bytes);
         } else {
@@ -120,6 +130,17 @@ pub enum Staged {
     Full,
 }
 
+/// What the receiver is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    /// It comes by before it sleeps, or when there is room in the socket.
+    Awake,
+    /// It sleeps, and has to be woken.
+    Asleep,
+    /// Nobody comes by soon.
+    Elsewhere,
+}
+
 /// How an attempt to send what is pending ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flushed {
@@ -136,7 +157,7 @@ impl Handoff {
     pub fn new(capacity: usize) -> Self {
         Handoff {
             staging: Mutex::new(Staging { bytes: Vec::new(), messages: 0, batch: 0, seen: u32::MAX }),
-            wire: Mutex::new(Wire { bytes: Vec::new(), sent: 0 }),
+            wire: Mutex::new(Wire { bytes: Vec::new(), sent: 0, messages: 0 }),
             receiver: AtomicU8::new(ABSENT),
             capacity,
         }
@@ -170,7 +191,7 @@ impl Handoff {
     /// Looks after a sleeping receiver. The caller holds `staging`.
     fn publish(&self, wake: impl FnOnce()) -> Staged {
         match self.receiver.load(Ordering::Relaxed) {
-            ABSENT => Staged::Unattended,
+            ABSENT | LARGE => Staged::Unattended,
             ASLEEP => {
                 // The receiver may be waking by itself at this moment; then it finds one more count
                 // in its eventfd later on, and looks once in vain.
@@ -180,6 +201,23 @@ impl Handoff {
             }
             _ => Staged::Attended,
         }
+    }
+
+    /// What the receiver is at, for a sender that has a message.
+    pub fn attention(&self) -> Attention {
+        match self.receiver.load(Ordering::Relaxed) {
+            ABSENT | LARGE => Attention::Elsewhere,
+            ASLEEP => Attention::Asleep,
+            _ => Attention::Awake,
+        }
+    }
+
+    /// The wire, if nothing is pending and nobody has it. Sender's thread.
+    pub fn idle_wire(&self) -> Option<MutexGuard<'_, Wire>> {
+        let wire = try_lock(&self.wire)?;
+        // Only the sender stages: what is not there now does not come while it is here.
+        let idle = wire.pending().is_empty() && try_lock(&self.staging)?.bytes.is_empty();
+        idle.then_some(wire)
     }
 
     /// The wire with all that is staged on it, waiting for whoever has it. For a thread that may block:
@@ -196,9 +234,10 @@ impl Handoff {
 
     /// Sends what is pending without waiting, neither for a lock nor for room in the socket.
     ///
-    /// `send` returns how many bytes the socket took, or `WouldBlock`. Any other error is returned,
-    /// and what was pending is dropped: the connection is broken in the middle of a message.
-    pub fn flush(&self, mut send: impl FnMut(&[u8]) -> io::Result<usize>) -> io::Result<Flushed> {
+    /// `send` is told, too, how many messages end in the bytes. It returns how many bytes the socket took,
+    /// or `WouldBlock`. Any other error is returned, and what was pending is dropped: the connection is
+    /// broken in the middle of a message.
+    pub fn flush(&self, mut send: impl FnMut(&[u8], usize) -> io::Result<usize>) -> io::Result<Flushed> {
         let Some(mut wire) = try_lock(&self.wire) else {
             return Ok(Flushed::Busy);
         };
@@ -212,7 +251,7 @@ impl Handoff {
                     return Ok(Flushed::All);
                 }
             }
-            match send(wire.pending()) {
+            match send(wire.pending(), wire.messages()) {
                 Ok(count) => {
                     wire.sent(count);
                     if wire.pending().is_empty() {
@@ -243,7 +282,7 @@ impl Handoff {
     /// May the receiver sleep? Not while something is pending. When true, whoever stages something wakes
     /// it. With `blocked` it promises to wait for room in the socket, and need not be woken before.
     /// Receiver's thread.
-    pub fn fall_asleep(&self, blocked: bool) -> bool {
+    pub fn fall_asleep(&self, blocked: bool, large: bool) -> bool {
         // What a full socket has left on the wire. Whoever leaves something there from now on wakes the
         // receiver by what it stages afterwards, or tries again itself (the sweeper).
         if !blocked && try_lock(&self.wire).is_some_and(|wire| !wire.pending().is_empty()) {
@@ -257,17 +296,16 @@ impl Handoff {
             self.receiver.store(BLOCKED, Ordering::Relaxed);
             return true;
         }
-        // While a large message is on its way the area is empty, and its tail brings a wake-up.
         if !staging.bytes.is_empty() {
             return false;
         }
-        self.receiver.store(ASLEEP, Ordering::Relaxed);
+        self.receiver.store(if large { LARGE } else { ASLEEP }, Ordering::Relaxed);
         true
     }
 
     /// The receiver has woken up, for whatever reason.
-    pub fn woken(&self) {
-        self.receiver.store(AWAKE, Ordering::Relaxed);
+    pub fn woken(&self, large: bool) {
+        self.receiver.store(if large { LARGE } else { AWAKE }, Ordering::Relaxed);
     }
 
     // The sweeper's side. --------------------------------------------------------------------------
@@ -310,8 +348,8 @@ mod tests {
     }
 
     /// A socket with room for so many bytes.
-    fn send(room: &mut usize) -> impl FnMut(&[u8]) -> io::Result<usize> {
-        move |bytes| {
+    fn send(room: &mut usize) -> impl FnMut(&[u8], usize) -> io::Result<usize> {
+        move |bytes, _| {
             let count = bytes.len().min(*room);
             *room -= count;
             if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
@@ -324,11 +362,11 @@ mod tests {
         handoff.arrive();
         assert_eq!(stage(&handoff, b"message"), Staged::Attended);
         assert_eq!(handoff.flush(send(&mut 3)).unwrap(), Flushed::Full);
-        assert!(!handoff.fall_asleep(false), "four bytes are left");
-        assert!(handoff.fall_asleep(true), "with room awaited it may");
-        handoff.woken();
+        assert!(!handoff.fall_asleep(false, false), "four bytes are left");
+        assert!(handoff.fall_asleep(true, false), "with room awaited it may");
+        handoff.woken(false);
         assert_eq!(handoff.flush(send(&mut 100)).unwrap(), Flushed::All);
-        assert!(handoff.fall_asleep(false));
+        assert!(handoff.fall_asleep(false, false));
     }
 
     #[test]
@@ -352,10 +390,38 @@ mod tests {
     }
 
     #[test]
+    fn a_flush_knows_how_many_messages_end_in_it() {
+        let handoff = Handoff::new(100);
+        let flush = |room: usize| {
+            let mut told = 0;
+            let send = |bytes: &[u8], messages| {
+                told = messages;
+                Ok(bytes.len().min(room))
+            };
+            handoff.flush(send).unwrap();
+            told
+        };
+        stage(&handoff, b"01234");
+        stage(&handoff, b"56789");
+        assert_eq!(flush(10), 2);
+        stage(&handoff, b"01234");
+        stage(&handoff, b"56789");
+        let mut room = 7;
+        assert_eq!(handoff.flush(send(&mut room)).unwrap(), Flushed::Full);
+        stage(&handoff, b"01234");
+        let wire = handoff.begin_flush();
+        assert_eq!((wire.pending(), wire.messages()), (&b"78901234"[..], 3));
+        drop(wire);
+        assert_eq!(flush(8), 3);
+        stage(&handoff, b"a");
+        assert_eq!(flush(1), 1);
+    }
+
+    #[test]
     fn what_was_left_after_an_error_is_dropped() {
         let handoff = Handoff::new(10);
         stage(&handoff, b"01234");
-        assert!(handoff.flush(|_| Err(io::ErrorKind::BrokenPipe.into())).is_err());
+        assert!(handoff.flush(|_, _| Err(io::ErrorKind::BrokenPipe.into())).is_err());
         assert!(!handoff.is_pending());
     }
 

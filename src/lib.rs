@@ -66,6 +66,8 @@ mod framing;
 #[forbid(unsafe_code)]
 mod handoff;
 #[forbid(unsafe_code)]
+mod hold;
+#[forbid(unsafe_code)]
 mod iovec;
 #[forbid(unsafe_code)]
 mod logger;
@@ -79,6 +81,10 @@ mod ring;
 mod session;
 #[allow(unsafe_code, reason = "the socket layer")]
 mod socket;
+#[forbid(unsafe_code)]
+mod spin;
+#[forbid(unsafe_code)]
+mod statistics;
 #[forbid(unsafe_code)]
 mod sweeper;
 #[forbid(unsafe_code)]

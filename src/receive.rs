@@ -12,6 +12,7 @@ use std::{
     io,
     os::fd::AsFd,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -31,6 +32,8 @@ use crate::{
         receive::PlainReceiving,
         segment::{Batch, In, Incoming},
     },
+    spin::Spin,
+    statistics::Count,
 };
 
 /// Size of the read-ahead buffer. 16 KiB cost throughput at every size measured.
@@ -42,6 +45,13 @@ pub const DIRECT: usize = 48 << 10;
 /// How much is read ahead after a value that was received directly: room for the PDU and the message
 /// of the next one, so that its value can go directly, too.
 const AFTER_DIRECT: usize = 4 << 10;
+
+/// How long to wait at a time for all of a large value: a mark that is never reached, for whatever reason, costs
+/// this and not the connection.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// From how long a wait on it does not matter that poll(2) takes a system call more than the ring.
+const LONG: Duration = Duration::from_millis(2);
 
 /// How long to nap when the sender is staging at this very moment, after some tries.
 const NAP: Duration = Duration::from_micros(50);
@@ -88,22 +98,25 @@ pub struct Receive {
     engine: Engine,
     ahead: ReadAhead,
     framing: Framing,
-    /// The last bytes came directly.
-    was_direct: bool,
-    /// The last poll ended with nothing.
+    /// The last message had a large value.
+    large: bool,
+    spin: Spin,
+    /// The last wait was a long one: the next is likely to be.
     idle: bool,
 }
 
 impl Receive {
     /// Of `connection`.
     pub fn new(connection: Arc<Connection>) -> Self {
+        let spin = Spin::new(connection.options.spin);
         let framing = Framing::new(connection.options.framing, DIRECT, READ_AHEAD);
         Receive {
             connection,
             engine: Engine::Unmade,
             ahead: ReadAhead::new(READ_AHEAD),
             framing,
-            was_direct: false,
+            large: false,
+            spin,
             idle: false,
         }
     }
@@ -111,12 +124,18 @@ impl Receive {
     /// Waits until a message can be received, at most until `deadline` (`None`: no limit).
     pub fn poll(&mut self, deadline: Option<Instant>) -> Polled {
         self.connection.handoff.arrive();
+        let mut hit = true;
         loop {
             if self.connection.is_leaving() {
                 return Polled::Over;
             }
             let need = match self.framing.need(self.ahead.bytes()) {
-                Need::Nothing => return Polled::Ready,
+                Need::Nothing => {
+                    self.note_size();
+                    self.connection.statistics.receiver.poll_hits.add(hit.into());
+                    self.connection.hold.wait(self.connection.statistics.receiver.messages.get());
+                    return Polled::Ready;
+                }
                 Need::Buffered(need) => need,
                 Need::Garbage(why) => {
                     self.refuse(why);
@@ -126,6 +145,7 @@ impl Receive {
             if self.connection.receive_error().is_some() {
                 return Polled::Over;
             }
+            hit = false;
             if self.idle && self.sleep_through(deadline) {
                 return Polled::TimedOut;
             }
@@ -149,20 +169,26 @@ impl Receive {
     /// Waits until something happens, in one poll(2). True if nothing did until `deadline`.
     ///
     /// An idle session polls a hundred times a second. Arming a receive in the ring and cancelling it each
-    /// time cost about half as much again as the wait itself, so the ring rests until there is work.
+    /// time cost about half as much again as the wait itself, so the ring rests until there is work; so it does
+    /// where messages come now and then, as on each of a thousand busy connections.
     fn sleep_through(&mut self, deadline: Option<Instant>) -> bool {
-        self.idle = false;
-        if !self.connection.handoff.fall_asleep(false) {
+        if !self.connection.handoff.fall_asleep(false, self.large) {
+            self.idle = false;
             return false;
         }
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let begun = Instant::now();
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(begun));
         let [socket, wake] = [self.connection.fd(), self.connection.wake.as_fd()].map(|fd| Interest {
             fd,
             read: true,
             write: false,
         });
+        let counters = &self.connection.statistics.receiver;
+        counters.sleeps.add(1);
+        counters.polls.add(1);
         let ready = calls::wait([socket, wake], left);
-        self.connection.handoff.woken();
+        self.connection.handoff.woken(self.large);
+        self.idle = begun.elapsed() >= LONG;
         match ready {
             Ok([socket, wake]) if !socket.readable && !wake.readable => {
                 // A signal ends the wait early.
@@ -171,12 +197,22 @@ impl Receive {
             }
             Ok([_, wake]) => {
                 if wake.readable {
+                    counters.wake_reads.add(1);
                     self.connection.wake.clear();
                 }
                 false
             }
             // What is wrong the receive will tell.
             Err(_) => false,
+        }
+    }
+
+    /// Takes note whether the message that is announced has a large value.
+    fn note_size(&mut self) {
+        let large = self.framing.is_large(self.ahead.bytes());
+        if large != self.large {
+            self.large = large;
+            self.connection.handoff.woken(large);
         }
     }
 
@@ -187,9 +223,14 @@ impl Receive {
         if let Need::Garbage(why) = self.framing.need(self.ahead.bytes()) {
             return Err(self.refuse(why));
         }
+        let mut hit = true;
         loop {
             self.serve(&mut into)?;
             if into.left() == 0 {
+                let counters = &self.connection.statistics.receiver;
+                counters.messages.add(self.framing.completed());
+                counters.bytes.add(total);
+                counters.receive_hits.add(hit.into());
                 return Ok(total);
             }
             if self.connection.is_leaving() {
@@ -198,6 +239,7 @@ impl Receive {
             if let Some(errno) = self.connection.receive_error() {
                 return Err(errno);
             }
+            hit = false;
             // Only what belongs to the current message: the PDU behind it has to be looked at.
             let direct = into.left().min(self.framing.body());
             let waited = if direct >= DIRECT {
@@ -230,32 +272,79 @@ impl Receive {
 
     /// Receives into the read-ahead buffer, once. `need` bytes are to be buffered in all.
     fn read_ahead(&mut self, need: usize, deadline: Option<Instant>) -> Result<Waited, Errno> {
+        if let Some(until) = self.spin.begin() {
+            let paid = self.look_until(until, need)?;
+            self.spin.end(paid);
+            let counters = &self.connection.statistics.receiver;
+            counters.spins_paid.add(paid.into());
+            counters.spins_lost.add((!paid).into());
+            if paid {
+                return Ok(Waited::Done);
+            }
+        }
         self.make_engine()?;
-        let limit = if self.was_direct { AFTER_DIRECT } else { READ_AHEAD };
-        let mut batch = Batch::new();
-        batch.push(Incoming::new(self.ahead.free(need, limit)?));
-        let (waited, count) = receive(&self.connection, &mut self.engine, &batch, false, deadline);
+        let limit = if self.large { AFTER_DIRECT } else { READ_AHEAD };
+        let free = Incoming::new(self.ahead.free(need, limit)?);
+        let (waited, count) = receive(&self.connection, &mut self.engine, free, self.large, deadline);
         if let Some(count) = self.conclude(count)? {
             self.ahead.filled(count);
-            self.was_direct = false;
+            self.connection.statistics.receiver.read_aheads.add(1);
             return Ok(Waited::Done);
         }
         waited
     }
 
-    /// Receives the next `count` bytes, or some of them, straight into the caller's memory.
+    /// Looks for bytes until then, and sends for the sender meanwhile. True if there were some.
+    fn look_until(&mut self, until: Instant, need: usize) -> Result<bool, Errno> {
+        let connection = Arc::clone(&self.connection);
+        let counters = &connection.statistics.receiver;
+        let limit = if self.large { AFTER_DIRECT } else { READ_AHEAD };
+        loop {
+            connection.flush_now(&**counters);
+            let mut batch = Batch::new();
+            batch.push(Incoming::new(self.ahead.free(need, limit)?));
+            counters.recvmsgs.add(1);
+            let received = calls::receive(connection.fd(), &batch);
+            if let Some(count) = self.conclude(Some(received))? {
+                self.ahead.filled(count);
+                counters.read_aheads.add(1);
+                return Ok(true);
+            }
+            if connection.is_leaving() || Instant::now() >= until {
+                return Ok(false);
+            }
+            counters.pauses.add(1);
+            thread::yield_now();
+        }
+    }
+
+    /// Receives the next `count` bytes, or those of them that are there, straight into the caller's memory; waits
+    /// for them where none are.
     fn directly(&mut self, into: &mut Cursor<'_, '_, In>, count: usize) -> Result<Waited, Errno> {
-        self.make_engine()?;
+        // Copying that much takes a while, in which the drive can work on what is staged.
+        let counters = &self.connection.statistics.receiver;
+        self.connection.flush_now(&**counters);
         let mut batch = Batch::new();
         into.fill(count, &mut batch);
-        let (waited, count) = receive(&self.connection, &mut self.engine, &batch, true, None);
-        if let Some(count) = self.conclude(count)? {
+        counters.recvmsgs.add(1);
+        let received = calls::receive(self.connection.fd(), &batch);
+        if let Some(count) = self.conclude(Some(received))? {
             self.framing.skip(count);
             into.advance(count);
-            self.was_direct = true;
+            let counters = &self.connection.statistics.receiver;
+            counters.direct.add(1);
+            counters.direct_bytes.add(count);
             return Ok(Waited::Done);
         }
-        waited
+        self.make_engine()?;
+        let mark = LowWater::raise(&self.connection, batch.bytes());
+        let waited = readable(&self.connection, &mut self.engine, true, Some(Instant::now() + PATIENCE));
+        drop(mark);
+        match waited? {
+            Waited::Leaving => Ok(Waited::Leaving),
+            // What has come until the time was up is taken before the next wait.
+            Waited::Done | Waited::TimedOut => Ok(Waited::Done),
+        }
     }
 
     /// Looks at the result of a receive: how many bytes, if any; an end or an error is the
@@ -300,7 +389,8 @@ impl Receive {
             Engine::Plain => true,
         };
         if !usable {
-            self.engine = match engine::ring(&self.connection, ENTRIES)? {
+            let counters = &self.connection.statistics.receiver;
+            self.engine = match engine::ring(&self.connection, ENTRIES, counters)? {
                 Some(ring) => Engine::Ring(ReceiveRing::new(ring)),
                 None => Engine::Plain,
             };
@@ -313,19 +403,64 @@ impl Receive {
 fn receive(
     connection: &Connection,
     engine: &mut Engine,
-    batch: &Batch<'_, In>,
-    all: bool,
+    into: Incoming<'_>,
+    large: bool,
     deadline: Option<Instant>,
 ) -> (Result<Waited, Errno>, Option<io::Result<usize>>) {
+    let (socket, wake) = (connection.fd(), &connection.wake);
     match engine {
-        Engine::Ring(ring) => ring.receive(connection.fd(), &connection.wake, batch, all, |receiving| {
-            wait(connection, receiving, deadline)
-        }),
+        Engine::Ring(ring) => {
+            ring.receive(socket, wake, into, |receiving| wait(connection, receiving, large, deadline))
+        }
         _ => {
-            let mut receiving = PlainReceiving::new(connection.fd(), &connection.wake, batch);
-            let waited = wait(connection, &mut receiving, deadline);
+            let mut batch = Batch::new();
+            batch.push(into);
+            let counters = &connection.statistics.receiver;
+            let mut receiving = PlainReceiving::new(socket, wake, &batch, counters);
+            let waited = wait(connection, &mut receiving, large, deadline);
             (waited, receiving.finish())
         }
+    }
+}
+
+/// Waits until the socket can be read, and sends for the sender meanwhile.
+fn readable(
+    connection: &Connection,
+    engine: &mut Engine,
+    large: bool,
+    deadline: Option<Instant>,
+) -> Result<Waited, Errno> {
+    let (socket, wake) = (connection.fd(), &connection.wake);
+    match engine {
+        Engine::Ring(ring) => {
+            ring.readable(socket, wake, |receiving| wait(connection, receiving, large, deadline))
+        }
+        _ => wait(
+            connection,
+            &mut PlainReceiving::readable(socket, wake, &connection.statistics.receiver),
+            large,
+            deadline,
+        ),
+    }
+}
+
+/// While it lives the socket counts as readable only when so many bytes are there.
+///
+/// Without it a receiver that waits for a large value wakes up on every segment, to copy 64 KiB and sleep again:
+/// 1 MiB GETs with 32 outstanding took 1.4 times as long. The mark is never more than what is asked for next, and
+/// is taken back before anything else is waited for; the kernel also reports a full buffer.
+struct LowWater<'c>(&'c Connection);
+
+impl<'c> LowWater<'c> {
+    fn raise(connection: &'c Connection, bytes: usize) -> Self {
+        calls::set_low_water(connection.fd(), bytes);
+        LowWater(connection)
+    }
+}
+
+impl Drop for LowWater<'_> {
+    fn drop(&mut self) {
+        calls::set_low_water(self.0.fd(), 1);
     }
 }
 
@@ -333,11 +468,15 @@ fn receive(
 fn wait(
     connection: &Connection,
     receiving: &mut dyn Receiving,
+    large: bool,
     deadline: Option<Instant>,
 ) -> Result<Waited, Errno> {
+    let counters = &connection.statistics.receiver;
     let mut tries = 0;
     loop {
-        let flushed = connection.handoff.flush(|bytes| receiving.send_now(bytes));
+        let flushed = connection
+            .handoff
+            .flush(|bytes, messages| counters.flush(bytes.len(), messages, receiving.send_now(bytes)));
         let blocked = match flushed {
             Ok(flushed) => flushed == Flushed::Full,
             Err(error) => {
@@ -352,7 +491,7 @@ fn wait(
         if connection.is_leaving() {
             return Ok(Waited::Leaving);
         }
-        if !connection.handoff.fall_asleep(blocked) {
+        if !connection.handoff.fall_asleep(blocked, large) {
             // Either something was staged after the flush, or the sender is staging right now. It
             // does not look again after its last store, so sleeping on it is forbidden; on a single
             // core it needs this one to get on.
@@ -360,16 +499,19 @@ fn wait(
                 return Ok(Waited::TimedOut);
             }
             tries += 1;
+            counters.pauses.add((tries > 1).into());
             if tries > 50 {
-                std::thread::sleep(NAP);
+                thread::sleep(NAP);
             } else if tries > 1 {
-                std::thread::yield_now();
+                thread::yield_now();
             }
             continue;
         }
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        counters.sleeps.add(1);
+        counters.full_waits.add(blocked.into());
         let waited = receiving.wait(left, blocked);
-        connection.handoff.woken();
+        connection.handoff.woken(large);
         waited?;
         if receiving.is_done() {
             return Ok(Waited::Done);

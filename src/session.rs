@@ -26,6 +26,7 @@ use crate::{
     iovec::Cursor,
     receive::{Polled, Receive},
     socket::segment::In,
+    statistics::Statistics,
     sync::{lock, try_lock},
     transmit::{LOOK, Message, Transmit},
 };
@@ -55,6 +56,8 @@ struct Life {
     state: State,
     /// Counts the changes.
     changes: u64,
+    /// Of the connection that it has or had last.
+    statistics: Option<Arc<Statistics>>,
 }
 
 enum State {
@@ -78,7 +81,7 @@ impl Session {
     /// A place with no session.
     pub fn new() -> Self {
         Session {
-            life: Mutex::new(Life { generation: 0, state: State::Unconnected, changes: 0 }),
+            life: Mutex::new(Life { generation: 0, state: State::Unconnected, changes: 0, statistics: None }),
             changed: Condvar::new(),
             transmit: Mutex::new(None),
             receive: Mutex::new(None),
@@ -242,8 +245,14 @@ impl Session {
         // Both locks are held by others for moments only while there is nothing behind them.
         *lock(&self.transmit) = Some((generation, Transmit::new(Arc::clone(&connection))));
         *lock(&self.receive) = Some((generation, Receive::new(Arc::clone(&connection))));
+        life.statistics = Some(Arc::clone(&connection.statistics));
         self.change(&mut life, State::Connected(connection));
         Ok(())
+    }
+
+    /// The statistics of the connection that it has, or had last.
+    pub fn statistics(&self, generation: u64) -> Result<Arc<Statistics>, Errno> {
+        self.life(generation)?.statistics.clone().ok_or(Errno::NOTCONN)
     }
 
     /// Disconnects it: brings what was accepted to the peer, makes calls in progress return. Nothing to
@@ -314,6 +323,7 @@ impl Session {
             return self.close(generation);
         }
         life.generation = 0;
+        life.statistics = None;
         self.change(&mut life, State::Unconnected);
         Ok(())
     }

@@ -87,7 +87,7 @@ fn run() {
             }
             if connection.handoff.is_neglected() {
                 // What a full socket does not take is tried again at the next look.
-                connection.flush_now();
+                connection.flush_now(&connection.statistics.others);
             }
             pending |= connection.handoff.is_pending();
         }

@@ -7,7 +7,10 @@ use std::{
 
 use log::{Level, error};
 
-use super::guard::guard;
+use super::{
+    guard::guard,
+    sized::{self, SizeFirst},
+};
 use crate::{
     config::{self, Backend, Options, Range, SendStrategy},
     describe,
@@ -82,12 +85,14 @@ pub struct ktli_uring_config {
     pub sqpoll_idle: u32,
     /// CPU to which that thread is bound, 0 to 4,095, or -1.
     pub sqpoll_cpu: i32,
+    /// Microseconds that a receiver looks for the next message before it sleeps, 0 to 1,000.
+    pub spin: u32,
     /// One of KTLI_URING_SEND_*. All but KTLI_URING_SEND_AUTO are for measuring: the whole message has left
     /// when send returns, so the answer may come before that, and an unmodified libkinetic may then write
     /// to a request that it has freed.
     pub send_strategy: i32,
     /// Messages of at least this many bytes, 16 KiB to 64 MiB, are sent without a copy if they are not staged
-    /// (with KTLI_URING_SEND_AUTO those above 128 KiB); send then returns when the drive has acknowledged
+    /// (with KTLI_URING_SEND_AUTO those above 32 KiB); send then returns when the drive has acknowledged
     /// them. 0: none.
     pub zero_copy: u32,
 }
@@ -118,6 +123,7 @@ impl ktli_uring_config {
             sqpoll: options.sqpoll.into(),
             sqpoll_idle: options.sqpoll_idle,
             sqpoll_cpu: options.sqpoll_cpu,
+            spin: options.spin,
             send_strategy: match options.send_strategy {
                 SendStrategy::Auto => KTLI_URING_SEND_AUTO,
                 SendStrategy::Loop => KTLI_URING_SEND_LOOP,
@@ -145,6 +151,7 @@ impl ktli_uring_config {
         checked("sqpoll", self.sqpoll.into(), flag)?;
         checked("sqpoll_idle", self.sqpoll_idle.into(), config::SQPOLL_IDLE)?;
         checked("sqpoll_cpu", self.sqpoll_cpu.into(), config::SQPOLL_CPU)?;
+        checked("spin", self.spin.into(), config::SPIN)?;
         checked("send_strategy", self.send_strategy.into(), Range { min: 0, max: 3 })?;
         if self.zero_copy != 0 {
             checked("zero_copy", self.zero_copy.into(), config::ZERO_COPY)?;
@@ -165,6 +172,7 @@ impl ktli_uring_config {
             sqpoll: self.sqpoll == 1,
             sqpoll_idle: self.sqpoll_idle,
             sqpoll_cpu: self.sqpoll_cpu,
+            spin: self.spin,
             send_strategy: match self.send_strategy {
                 KTLI_URING_SEND_LOOP => SendStrategy::Loop,
                 KTLI_URING_SEND_WHOLE => SendStrategy::Whole,
@@ -176,20 +184,11 @@ impl ktli_uring_config {
     }
 }
 
-/// Size of `config` as the program knows it, at most as large as it is here. EINVAL if it cannot be.
-///
-/// # Safety
-/// `config` must be NULL or point to at least its first member.
-unsafe fn known_size(config: *const ktli_uring_config) -> Result<usize, Errno> {
-    if config.is_null() || !config.is_aligned() {
-        return Err(Errno::INVAL);
+// SAFETY: `repr(C)`, `size` comes first, and all members are numbers.
+unsafe impl SizeFirst for ktli_uring_config {
+    fn set_size(&mut self, size: usize) {
+        self.size = size;
     }
-    // SAFETY: Checked above, and by this function's contract.
-    let size = unsafe { (&raw const (*config).size).read() };
-    if size <= size_of::<usize>() {
-        return Err(Errno::INVAL);
-    }
-    Ok(size.min(size_of::<ktli_uring_config>()))
 }
 
 /// Fills in the options in force for sessions that connect from now on. `config->size` must be set.
@@ -203,11 +202,7 @@ pub unsafe extern "C" fn ktli_uring_get_config(config: *mut ktli_uring_config) -
     guard(-1, || {
         logger::install();
         // SAFETY: By this function's contract.
-        let size = unsafe { known_size(config)? };
-        let mut current = ktli_uring_config::from_options(&config::current());
-        current.size = size;
-        // SAFETY: There are at least `size` bytes on both sides, and `current` is this function's own.
-        unsafe { ptr::copy_nonoverlapping((&raw const current).cast::<u8>(), config.cast::<u8>(), size) };
+        unsafe { sized::give(ktli_uring_config::from_options(&config::current()), config)? };
         Ok(0)
     })
 }
@@ -225,11 +220,7 @@ pub unsafe extern "C" fn ktli_uring_configure(config: *const ktli_uring_config) 
     guard(-1, || {
         logger::install();
         // SAFETY: By this function's contract.
-        let size = unsafe { known_size(config)? };
-        let mut wanted = ktli_uring_config::from_options(&config::program());
-        // SAFETY: There are at least `size` bytes on both sides, `wanted` is this function's own, and
-        // every bit pattern is a valid structure of numbers.
-        unsafe { ptr::copy_nonoverlapping(config.cast::<u8>(), (&raw mut wanted).cast::<u8>(), size) };
+        let wanted = unsafe { sized::take(config, ktli_uring_config::from_options(&config::program()))? };
         let options = wanted.to_options().map_err(|(name, value, range)| {
             error!(
                 "ktli_uring_configure: {name} is {value}, which is not from {} to {}",

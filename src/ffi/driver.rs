@@ -50,7 +50,7 @@ extern "C" fn at_exit() {
 }
 
 /// The open session that a handle stands for: EINVAL for NULL, EBADF for anything else that is not one.
-fn session(dh: *mut c_void) -> Result<(&'static Session, u64), Errno> {
+pub(super) fn session(dh: *mut c_void) -> Result<(&'static Session, u64), Errno> {
     match Handle::from_raw(dh.addr()).ok_or(Errno::INVAL)?.find()? {
         Found::Session(session, generation) => Ok((session, generation)),
         Found::Stale => Err(Errno::BADF),
@@ -160,8 +160,8 @@ pub extern "C" fn ktli_uring_disconnect(dh: *mut c_void) -> c_int {
 /// KTLI_URING_SEND_TIMEOUT (the connection is dead then), ECONNABORTED when it was disconnected
 /// meanwhile, ENOMEM, or what the kernel said of the connection, which also later sends then fail with.
 ///
-/// A success means that the message was accepted, not that it has left: the thread that polls sends it,
-/// usually within microseconds. A session that nobody polls, or has stopped to poll, sends for itself:
+/// A success means that the message was accepted, not that it has left: where many are outstanding, the thread
+/// that polls sends it with others, usually within microseconds. A session that nobody polls, or has stopped to poll, sends for itself:
 /// before `send` returns, or at most 20 ms later. `_exit`, abort and a killing signal lose what was
 /// accepted and has not left; `disconnect`, `close` and exit do not.
 ///
@@ -217,7 +217,9 @@ pub unsafe extern "C" fn ktli_uring_receive(dh: *mut c_void, msg: *mut kiovec, m
 /// dead connection 1. -1 with errno only for a wrong use: EINVAL for NULL, EBADF for what never was a
 /// handle, EBUSY while another thread is inside `poll` or `receive` of this session.
 ///
-/// One thread at a time, the same that calls `receive`. While it waits it sends what `send` accepted.
+/// One thread at a time, the same that calls `receive`. While it waits it sends what `send` accepted. An answer is
+/// not announced before the thread that sent the request has run since its `send` returned (for up to 10 ms, by
+/// which the time-out may be exceeded): libkinetic uses the request for some 100 ns longer.
 #[unsafe(no_mangle)]
 pub extern "C" fn ktli_uring_poll(dh: *mut c_void, timeout: c_int) -> c_int {
     guard(-1, || {

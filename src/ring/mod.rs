@@ -18,7 +18,10 @@ use std::{
     cell::Cell,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -27,6 +30,8 @@ use io_uring::{
     types::{self, Fd},
 };
 use log::error;
+
+use crate::statistics::{Count, Counters, Own};
 
 /// Flags of io_uring_enter(2), which the io-uring crate keeps to itself.
 const GETEVENTS: u32 = 1;
@@ -115,6 +120,8 @@ pub struct Ring {
     uring: IoUring,
     thread: u64,
     sequence: u64,
+    /// Of its half.
+    counters: Arc<Counters<Own>>,
     /// The connection's files are in the ring's table.
     registered: bool,
 }
@@ -137,9 +144,13 @@ fn this_thread() -> u64 {
 impl Ring {
     /// A new ring for the calling thread. It must be used by no other: the kernel refuses submissions
     /// to a SINGLE_ISSUER ring from elsewhere (EEXIST), and completes deferred work on that thread only.
-    pub fn new(sqpoll: Option<setup::Sqpoll>, entries: u32) -> io::Result<Ring> {
+    pub fn new(
+        sqpoll: Option<setup::Sqpoll>,
+        entries: u32,
+        counters: Arc<Counters<Own>>,
+    ) -> io::Result<Ring> {
         let uring = setup::build(sqpoll, entries)?;
-        Ok(Ring { uring, thread: this_thread(), sequence: 0, registered: false })
+        Ok(Ring { uring, thread: this_thread(), sequence: 0, counters, registered: false })
     }
 
     /// Registers the connection's files, where a kernel thread does the submitting: it need not look them up then,
@@ -186,6 +197,7 @@ impl Ring {
             }
             // Only with SQPOLL, when its thread is late.
             let _ = self.enter(0, None);
+            self.counters.enters.add(1);
             let _ = self.uring.submitter().squeue_wait();
         }
     }
@@ -254,6 +266,9 @@ impl Ring {
     /// Submits what is queued and waits until `want` completions can be reaped, `timeout` has passed
     /// (`None`: no limit) or a signal came. Errors that only mean "look again" are not reported.
     fn enter(&mut self, want: usize, timeout: Option<Duration>) -> io::Result<()> {
+        if want > 0 || self.is_entered_to_submit() {
+            self.counters.enters.add(1);
+        }
         let result = match timeout {
             Some(timeout) if want > 0 => {
                 let timespec = types::Timespec::from(timeout);
@@ -277,6 +292,16 @@ impl Ring {
                 _ => Err(error),
             },
         }
+    }
+
+    /// Is a system call needed for submitting? With SQPOLL only where the kernel's thread sleeps or the kernel
+    /// asks for it: the crate looks at the same flags.
+    fn is_entered_to_submit(&mut self) -> bool {
+        if !self.uring.params().is_setup_sqpoll() {
+            return true;
+        }
+        let queue = self.uring.submission();
+        queue.need_wakeup() || queue.taskrun() || queue.cq_overflow()
     }
 
     /// Waits for any completion on a path that must not end before it has come: what the kernel

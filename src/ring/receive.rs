@@ -11,10 +11,7 @@ use io_uring::opcode;
 use super::{Completion, File, Kind, Ring, Tag};
 use crate::{
     receive::Receiving,
-    socket::{
-        calls::Wake,
-        segment::{Batch, In},
-    },
+    socket::{calls::Wake, segment::Incoming},
 };
 
 /// A ring with the polls that stay armed on it between receives.
@@ -35,30 +32,41 @@ impl ReceiveRing {
         self.ring.is_mine()
     }
 
-    /// Receives into the pieces of `batch`: all of them with `all`, else what comes first. `drive` is
-    /// given the receive in progress and does the waiting; when it returns, the receive has ended or is
-    /// cancelled. The result is `None` if nothing was received.
+    /// Receives into `into` what comes first. `drive` is given the receive in progress and does the waiting;
+    /// when it returns, the receive has ended or is cancelled. The result is `None` if nothing was received.
     pub fn receive<R>(
         &mut self,
         socket: BorrowedFd<'_>,
         wake: &Wake,
-        batch: &Batch<'_, In>,
-        all: bool,
+        into: Incoming<'_>,
         drive: impl FnOnce(&mut dyn Receiving) -> R,
     ) -> (R, Option<io::Result<usize>>) {
-        let mut header = batch.header();
-        let flags = if all { libc::MSG_WAITALL } else { 0 };
-        let entry = match batch.segments() {
-            [one] => {
-                let len = u32::try_from(one.len()).unwrap_or(u32::MAX);
-                self.ring.entry(File::Socket, socket, |fd| {
-                    opcode::Recv::new(fd, one.base(), len).flags(flags).build()
-                })
-            }
-            _ => self.ring.entry(File::Socket, socket, |fd| {
-                opcode::RecvMsg::new(fd, &mut header).flags(flags as u32).build()
-            }),
-        };
+        let len = u32::try_from(into.len()).unwrap_or(u32::MAX);
+        let entry =
+            self.ring.entry(File::Socket, socket, |fd| opcode::Recv::new(fd, into.base(), len).build());
+        self.run(socket, wake, entry, drive)
+    }
+
+    /// Waits until the socket can be read. `drive` is given the wait in progress, and does the waiting; when it
+    /// returns, the wait has ended or is cancelled.
+    pub fn readable<R>(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        wake: &Wake,
+        drive: impl FnOnce(&mut dyn Receiving) -> R,
+    ) -> R {
+        let entry =
+            self.ring.entry(File::Socket, socket, |fd| opcode::PollAdd::new(fd, libc::POLLIN as u32).build());
+        self.run(socket, wake, entry, drive).0
+    }
+
+    fn run<R>(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        wake: &Wake,
+        entry: io_uring::squeue::Entry,
+        drive: impl FnOnce(&mut dyn Receiving) -> R,
+    ) -> (R, Option<io::Result<usize>>) {
         let mut receiving = RingReceiving {
             half: self,
             socket,
@@ -96,9 +104,9 @@ impl RingReceiving<'_> {
     /// Queues the receive, once.
     fn start(&mut self) {
         if let Some(entry) = self.entry.take() {
-            // SAFETY: The entry names the batch's pieces or the header on the stack of `receive`,
-            // which outlive this value; and this value does not end, not even by a panic, before
-            // the completion has been reaped.
+            // SAFETY: The entry names no memory (a poll) or the segment that `receive` was given, which
+            // outlives this value; and this value does not end, not even by a panic, before the
+            // completion has been reaped.
             self.tag = Some(unsafe { self.half.ring.push(Kind::Receive, entry) });
         }
     }

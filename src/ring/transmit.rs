@@ -5,7 +5,10 @@ use std::{io, os::fd::BorrowedFd, time::Duration};
 use io_uring::{opcode, squeue};
 
 use super::{File, Kind, Ring, Tag};
-use crate::socket::segment::{Batch, Out};
+use crate::{
+    socket::segment::{Batch, Out},
+    statistics::Count,
+};
 
 /// An operation in flight. Dropping it, in whatever way, waits for its completion.
 struct Operation<'r> {
@@ -57,7 +60,11 @@ pub(super) unsafe fn operate(
     let tag = unsafe { ring.push(kind, entry) };
     let mut operation = Operation { ring, tag, result: None };
     let mut failure = None;
+    let mut waited = false;
     loop {
+        if std::mem::replace(&mut waited, true) {
+            operation.ring.counters.full_waits.add(1);
+        }
         match wait() {
             Some(timeout) => failure = operation.ring.enter(1, Some(timeout)).err(),
             None => operation.settle(),

@@ -1,6 +1,7 @@
 //! Single system calls, made safe.
 
 use std::{
+    cell::Cell,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     time::Duration,
@@ -59,6 +60,55 @@ pub fn receive(fd: BorrowedFd<'_>, batch: &Batch<'_, In>) -> io::Result<usize> {
     // SAFETY: As in `send`; the kernel writes into the pieces, which stand for writable memory that
     // nobody else uses while the batch is borrowed.
     check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut header, libc::MSG_DONTWAIT) })
+}
+
+/// The thread that calls this, as the kernel counts threads.
+pub fn thread_id() -> i32 {
+    thread_local! {
+        static MINE: Cell<i32> = const { Cell::new(0) };
+    }
+    MINE.with(|mine| {
+        if mine.get() == 0 {
+            // SAFETY: No pointers are involved.
+            mine.set(unsafe { libc::gettid() });
+        }
+        mine.get()
+    })
+}
+
+/// The CPU time of the calling thread, in nanoseconds.
+pub fn own_cpu_time() -> u64 {
+    clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)
+}
+
+/// The CPU time of a thread of this process, in nanoseconds; `None` if there is no such thread.
+pub fn cpu_time(thread: i32) -> Option<u64> {
+    // The kernel's numbering of clocks (include/linux/posix-timers_types.h): bit 2 for a single thread, 2 in
+    // the two lowest bits for time to the nanosecond. pthread_getcpuclockid(3) makes the same number.
+    clock(!thread << 3 | 4 | 2)
+}
+
+fn clock(id: libc::clockid_t) -> Option<u64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: The kernel writes one timespec to `time`.
+    let result = unsafe { libc::clock_gettime(id, &mut time) };
+    (result == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
+/// Sets how many bytes have to be there for the socket to count as readable. The kernel caps it at half of what
+/// the receive buffer may become, and enlarges a buffer whose size was never set to hold as much.
+pub fn set_low_water(fd: BorrowedFd<'_>, bytes: usize) {
+    let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    // SAFETY: The kernel reads one int. It refuses negative numbers only.
+    unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            (&raw const value).cast(),
+            size_of_val(&value) as libc::socklen_t,
+        )
+    };
 }
 
 /// Waits with poll(2) until one of up to four descriptors is ready or `timeout` has passed (`None`: no

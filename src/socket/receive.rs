@@ -10,21 +10,36 @@ use super::{
     calls::{self, Interest, Wake},
     segment::{Batch, In, Out, Outgoing},
 };
-use crate::receive::Receiving;
+use crate::{
+    receive::Receiving,
+    statistics::{Count, Counters, Own},
+};
 
-/// One receive that has not ended yet.
+/// One receive that has not ended yet, or a wait for one.
 pub struct PlainReceiving<'o, 'm> {
     socket: BorrowedFd<'o>,
     wake: &'o Wake,
-    batch: &'o Batch<'m, In>,
+    /// Where to receive; `None` where only readability is waited for.
+    batch: Option<&'o Batch<'m, In>>,
+    counters: &'o Counters<Own>,
     tried: bool,
     result: Option<io::Result<usize>>,
 }
 
 impl<'o, 'm> PlainReceiving<'o, 'm> {
-    /// To receive into `batch` from `socket`; `wake` interrupts the waiting.
-    pub fn new(socket: BorrowedFd<'o>, wake: &'o Wake, batch: &'o Batch<'m, In>) -> Self {
-        PlainReceiving { socket, wake, batch, tried: false, result: None }
+    /// To receive into `batch` from `socket`; `wake` interrupts the waiting. Counts in `counters`.
+    pub fn new(
+        socket: BorrowedFd<'o>,
+        wake: &'o Wake,
+        batch: &'o Batch<'m, In>,
+        counters: &'o Counters<Own>,
+    ) -> Self {
+        PlainReceiving { socket, wake, batch: Some(batch), counters, tried: false, result: None }
+    }
+
+    /// To wait until `socket` can be read. Counts in `counters`.
+    pub fn readable(socket: BorrowedFd<'o>, wake: &'o Wake, counters: &'o Counters<Own>) -> Self {
+        PlainReceiving { socket, wake, batch: None, counters, tried: true, result: None }
     }
 
     /// How it ended, if it did.
@@ -34,7 +49,12 @@ impl<'o, 'm> PlainReceiving<'o, 'm> {
 
     fn attempt(&mut self) {
         self.tried = true;
-        match calls::receive(self.socket, self.batch) {
+        let Some(batch) = self.batch else {
+            self.result = Some(Ok(0));
+            return;
+        };
+        self.counters.recvmsgs.add(1);
+        match calls::receive(self.socket, batch) {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             result => self.result = Some(result),
         }
@@ -49,6 +69,7 @@ impl Receiving for PlainReceiving<'_, '_> {
     fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut batch = Batch::<Out>::new();
         batch.push(Outgoing::new(bytes));
+        self.counters.sendmsgs.add(1);
         calls::send(self.socket, &batch)
     }
 
@@ -60,6 +81,7 @@ impl Receiving for PlainReceiving<'_, '_> {
                 return Ok(());
             }
         }
+        self.counters.polls.add(1);
         let [socket, wake] = calls::wait(
             [
                 Interest { fd: self.socket, read: true, write: writable },
@@ -68,6 +90,7 @@ impl Receiving for PlainReceiving<'_, '_> {
             timeout,
         )?;
         if wake.readable {
+            self.counters.wake_reads.add(1);
             self.wake.clear();
         }
         if socket.readable {

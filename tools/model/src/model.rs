@@ -111,7 +111,7 @@ impl World {
     fn receive(&self, count: usize) {
         self.handoff.arrive();
         loop {
-            let flushed = self.handoff.flush(|bytes| self.send(bytes)).unwrap();
+            let flushed = self.handoff.flush(|bytes, _| self.send(bytes)).unwrap();
             if self.socket.lock().unwrap().got.len() >= count {
                 return;
             }
@@ -139,7 +139,7 @@ impl World {
     /// sent. The caller then does something else.
     fn receive_once(&self) {
         self.handoff.arrive();
-        self.handoff.flush(|bytes| self.send(bytes)).unwrap();
+        self.handoff.flush(|bytes, _| self.send(bytes)).unwrap();
         if self.handoff.fall_asleep(false) {
             thread::yield_now();
             self.handoff.woken();
@@ -150,7 +150,7 @@ impl World {
     fn sweep(&self) {
         for _ in 0..2 {
             if self.handoff.is_neglected() {
-                self.handoff.flush(|bytes| self.send(bytes)).unwrap();
+                self.handoff.flush(|bytes, _| self.send(bytes)).unwrap();
             }
         }
     }
