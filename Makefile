@@ -15,11 +15,13 @@ SHARED := libktli_uring.so
 PRELOAD := libktli_uring_preload.so
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 SONAME := $(SHARED).0
+# Where the benchmark writes; the results that the documentation shows are in docs/bench.
+BENCH_OUT ?= $(TARGET)/bench
 # What a program that links the static library needs besides; `make lint` compares it with rustc's list.
 PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 .DEFAULT_GOAL := all
-.PHONY: all help need build demo test test-rust test-c test-asan test-valgrind test-install model \
+.PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-valgrind test-install model \
 	lint header symbols install uninstall clean
 
 all: build ## build the libraries, the drive and the demo
@@ -36,6 +38,12 @@ build: need
 
 demo: build ## put and get real values over io_uring and over the stock flow, and compare them
 	$(RELEASE)/ktli-demo $(RELEASE)/kinetic-drive
+
+bench: build ## measure the drivers side by side, below 20 minutes (BENCH_OUT: where tables and charts go)
+	$(RELEASE)/ktli-bench run --out $(BENCH_OUT)
+
+bench-quick: build ## the same in a minute: one point of each kind
+	$(RELEASE)/ktli-bench run --quick --out $(BENCH_OUT)
 
 test: test-rust test-c test-asan test-install ## run all tests, Rust and C, and say what ran
 	@echo "all tests passed: Rust (with the model check), C shared and static, ASan, installation"

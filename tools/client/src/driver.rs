@@ -6,7 +6,10 @@ use std::{
     net::SocketAddr,
 };
 
-use ktli_uring::ffi::types::{kiovec, ktli_driver_fns};
+use ktli_uring::ffi::{
+    statistics::{ktli_uring_statistics, ktli_uring_stats},
+    types::{kiovec, ktli_driver_fns},
+};
 
 /// A KTLI driver.
 #[derive(Clone, Copy)]
@@ -14,17 +17,56 @@ pub struct Driver {
     /// What people call it.
     pub name: &'static str,
     table: &'static ktli_driver_fns,
+    /// How many system calls it has made for a handle.
+    calls: fn(*mut c_void) -> u64,
 }
 
 /// This project's driver.
-pub const URING: Driver = Driver { name: "ktli-uring", table: &ktli_uring::ffi::driver::uring_fns };
+pub const URING: Driver = Driver { name: "ktli-uring", table: &ktli_uring::ffi::driver::uring_fns, calls };
+
+/// System calls that this project's driver counts for a handle.
+fn calls(dh: *mut c_void) -> u64 {
+    // SAFETY: All bytes zero is a valid structure of numbers, its size is set before the call, and the driver
+    // fills in no more than that.
+    let counted = unsafe {
+        let mut statistics: ktli_uring_statistics = std::mem::zeroed();
+        statistics.size = size_of_val(&statistics);
+        if ktli_uring_stats(dh, &mut statistics) != 0 {
+            return 0;
+        }
+        if std::env::var_os("K_STATS").is_some() {
+            eprintln!("{statistics:?}");
+        }
+        statistics
+    };
+    [
+        counted.sender_enters,
+        counted.sender_sendmsgs,
+        counted.sender_polls,
+        counted.sender_wake_writes,
+        counted.receiver_enters,
+        counted.receiver_sendmsgs,
+        counted.receiver_recvmsgs,
+        counted.receiver_polls,
+        counted.receiver_wake_reads,
+        counted.receiver_pauses,
+        counted.other_sendmsgs,
+        counted.other_recvmsgs,
+        counted.other_polls,
+        counted.other_wake_writes,
+    ]
+    .into_iter()
+    .sum()
+}
 
 /// The socket driver's flow.
-pub const STOCK: Driver = Driver { name: "stock flow", table: &crate::stock::STOCK_FNS };
+pub const STOCK: Driver =
+    Driver { name: "stock flow", table: &crate::stock::STOCK_FNS, calls: crate::stock::calls };
 
 /// An open handle of a driver. It is closed on drop.
 pub struct Handle {
     table: &'static ktli_driver_fns,
+    calls: fn(*mut c_void) -> u64,
     dh: *mut c_void,
 }
 
@@ -54,7 +96,7 @@ impl Driver {
         if dh.is_null() {
             return Err(io::Error::last_os_error());
         }
-        Ok(Handle { table: self.table, dh })
+        Ok(Handle { table: self.table, calls: self.calls, dh })
     }
 }
 
@@ -88,6 +130,26 @@ impl Handle {
         let mut vector =
             buffers.map(|buffer| kiovec { kiov_base: buffer.as_mut_ptr().cast(), kiov_len: buffer.len() });
         check(call!(self.table, ktli_dfns_receive(self.dh, vector.as_mut_ptr(), N as c_int)))
+    }
+
+    /// Receives into fresh memory of these lengths, as libkinetic does, which allocates for each message.
+    pub fn receive_fresh<const N: usize>(&self, lengths: [usize; N]) -> io::Result<[Vec<u8>; N]> {
+        let mut buffers = lengths.map(Vec::<u8>::with_capacity);
+        let mut vector: [kiovec; N] = std::array::from_fn(|index| kiovec {
+            kiov_base: buffers[index].as_mut_ptr().cast(),
+            kiov_len: lengths[index],
+        });
+        check(call!(self.table, ktli_dfns_receive(self.dh, vector.as_mut_ptr(), N as c_int)))?;
+        for (buffer, length) in buffers.iter_mut().zip(lengths) {
+            // SAFETY: A successful receive has filled all entries, and the buffers have that capacity.
+            unsafe { buffer.set_len(length) };
+        }
+        Ok(buffers)
+    }
+
+    /// How many system calls the driver has made for this handle.
+    pub fn calls(&self) -> u64 {
+        (self.calls)(self.dh)
     }
 
     /// Waits until something can be received, at most `timeout` milliseconds.

@@ -10,6 +10,7 @@ use std::{
     net::{TcpStream, ToSocketAddrs},
     os::fd::AsRawFd,
     ptr,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use ktli_uring::ffi::types::{kiovec, ktli_driver_fns};
@@ -29,6 +30,26 @@ pub static STOCK_FNS: ktli_driver_fns = ktli_driver_fns {
 #[derive(Default)]
 struct Session {
     stream: Option<TcpStream>,
+    sending: Calls,
+    receiving: Calls,
+}
+
+/// System calls of one thread, on a cache line of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Calls(AtomicU64);
+
+impl Calls {
+    fn count(&self) {
+        // One thread writes: no locked instruction is needed.
+        self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
+/// How many system calls were made for a handle of this driver.
+pub(crate) fn calls(dh: *mut c_void) -> u64 {
+    let session = session(dh);
+    session.sending.0.load(Ordering::Relaxed) + session.receiving.0.load(Ordering::Relaxed)
 }
 
 unsafe extern "C" fn open() -> *mut c_void {
@@ -78,9 +99,12 @@ unsafe extern "C" fn disconnect(dh: *mut c_void) -> c_int {
     0
 }
 
-fn descriptor(dh: *mut c_void) -> c_int {
+fn session<'s>(dh: *mut c_void) -> &'s Session {
     // SAFETY: The handle is `open`'s and connected; the stream is not changed while it is used.
-    let session = unsafe { &*dh.cast::<Session>() };
+    unsafe { &*dh.cast::<Session>() }
+}
+
+fn descriptor(session: &Session) -> c_int {
     session.stream.as_ref().map_or(-1, AsRawFd::as_raw_fd)
 }
 
@@ -124,19 +148,33 @@ unsafe fn transfer(
 }
 
 unsafe extern "C" fn send(dh: *mut c_void, msg: *mut kiovec, msgcnt: c_int) -> c_int {
-    let fd = descriptor(dh);
-    // SAFETY: The entries are KTLI's, valid for the call; a kiovec has an iovec's layout.
-    unsafe { transfer(msg, msgcnt, |vector, count| libc::writev(fd, vector, count)) }
+    let session = session(dh);
+    let fd = descriptor(session);
+    let call = |vector, count| {
+        session.sending.count();
+        // SAFETY: The entries are KTLI's, valid for the call; a kiovec has an iovec's layout.
+        unsafe { libc::writev(fd, vector, count) }
+    };
+    // SAFETY: As above.
+    unsafe { transfer(msg, msgcnt, call) }
 }
 
 unsafe extern "C" fn receive(dh: *mut c_void, msg: *mut kiovec, msgcnt: c_int) -> c_int {
-    let fd = descriptor(dh);
+    let session = session(dh);
+    let fd = descriptor(session);
+    let call = |vector, count| {
+        session.receiving.count();
+        // SAFETY: As in `send`.
+        unsafe { libc::readv(fd, vector, count) }
+    };
     // SAFETY: As in `send`.
-    unsafe { transfer(msg, msgcnt, |vector, count| libc::readv(fd, vector, count)) }
+    unsafe { transfer(msg, msgcnt, call) }
 }
 
 unsafe extern "C" fn poll(dh: *mut c_void, timeout: c_int) -> c_int {
-    let mut entry = libc::pollfd { fd: descriptor(dh), events: libc::POLLIN, revents: 0 };
+    let session = session(dh);
+    session.receiving.count();
+    let mut entry = libc::pollfd { fd: descriptor(session), events: libc::POLLIN, revents: 0 };
     // SAFETY: One entry, which outlives the call.
     let result = unsafe { libc::poll(ptr::addr_of_mut!(entry), 1, timeout) };
     if result < 0 { -1 } else { c_int::from(result > 0) }
