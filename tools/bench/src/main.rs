@@ -4,6 +4,7 @@ mod alternate;
 mod bare;
 mod cpu;
 mod credits;
+mod cut;
 mod figures;
 mod floor;
 mod frame;
@@ -59,6 +60,8 @@ enum Command {
     },
     /// Measure chosen points and print a line for each
     Point(Points),
+    /// Tell how often one call on a non-blocking socket does not take a whole message
+    Cut,
     /// Write tables and charts of a bench.json anew
     Report {
         /// The bench.json; what is written goes beside it
@@ -114,6 +117,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { quick, out, drive } => run(quick, out, drive),
         Command::Point(points) => measure(&points),
+        Command::Cut => cut(),
         Command::Report { json } => report_again(&json),
         Command::Peer { port, pin } => bare::serve(port, pin).map_err(Into::into),
     };
@@ -161,6 +165,11 @@ fn measure(points: &Points) -> Outcome {
         println!("{}", alternate::line(&alternate::measure(&task, peers.of(&task)?, || {})?));
     }
     Ok(())
+}
+
+fn cut() -> Outcome {
+    let peer = ktli_client::peer::Peer::start(&std::env::current_exe()?, &["peer"])?;
+    Ok(cut::measure(&peer)?)
 }
 
 impl Points {

@@ -34,9 +34,6 @@ fn calls(dh: *mut c_void) -> u64 {
         if ktli_uring_stats(dh, &mut statistics) != 0 {
             return 0;
         }
-        if std::env::var_os("K_STATS").is_some() {
-            eprintln!("{statistics:?}");
-        }
         statistics
     };
     [
