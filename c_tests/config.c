@@ -44,6 +44,7 @@ static void defaults(void)
 	CHECK_EQ(config.linger, 1000);
 	CHECK_EQ(config.sqpoll, 0);
 	CHECK_EQ(config.sqpoll_cpu, -1);
+	CHECK_EQ(config.spin, 0);
 	CHECK_EQ(config.send_strategy, KTLI_URING_SEND_AUTO);
 	CHECK_EQ(config.zero_copy, 0);
 }
@@ -109,6 +110,7 @@ static void ranges(void)
 	REFUSED(send_timeout, 30000, "1", "29000");
 	REFUSED(linger, 60001, "0", "60000");
 	REFUSED(sqpoll_cpu, -2, "-1", "4095");
+	REFUSED(spin, 1001, "0", "1000");
 	REFUSED(send_strategy, 4, "0", "3");
 	REFUSED(zero_copy, 1, "16384", "67108864");
 }
@@ -146,6 +148,12 @@ static void environment_no_word(void)
 	check_line(1, "KTLI_URING_BACKEND", "sockets", "socket");
 }
 
+static void environment_spin(void)
+{
+	CHECK_EQ(options().spin, 50);
+	CHECK_EQ(lines, 0);
+}
+
 static void environment_strategy(void)
 {
 	CHECK_EQ(options().send_strategy, KTLI_URING_SEND_CHUNKED);
@@ -181,6 +189,7 @@ int main(void)
 	run(environment_beats, "KTLI_URING_SEND_TIMEOUT", "1234");
 	run(environment_out_of_range, "KTLI_URING_SEND_TIMEOUT", "30000");
 	run(environment_no_word, "KTLI_URING_BACKEND", "sockets");
+	run(environment_spin, "KTLI_URING_SPIN", "50");
 	run(environment_strategy, "KTLI_URING_SEND", "chunked");
 	return 0;
 }

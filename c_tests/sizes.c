@@ -1,17 +1,17 @@
 /*
  * Messages of all sizes and shapes arrive byte for byte, in both directions, with and without a thread
  * that polls, and with a peer that takes them in small bits. SPDX-License-Identifier: MIT OR Apache-2.0
- * Fails when transmit.rs does not go on after a short transmission (`send_all`), or sends the tail of a
- * large message from the wrong place (`append`); when iovec.rs trips over an empty entry.
+ * Fails when transmit.rs does not go on after a short transmission (`send_all`), or sends a message before those that
+ * are staged (`begin_flush`, `idle_wire`); when iovec.rs trips over an empty entry.
  */
 #include "harness.h"
 
 enum { MESSAGE = 100, MANY = 3000 };
 
-/* Values around every border there is: the tail, direct receives, the read-ahead buffer, staging. */
+/* Values around every border there is: staging, direct receives, the read-ahead buffer. */
 static const uint32_t VALUES[] = {
-	0, 1, 63, 64, 65, 512, 4096, 49151, 49152, 65536, 131072 - FRAME(MESSAGE, 0),
-	131073 - FRAME(MESSAGE, 0), 262144, 1 << 20, 4 << 20, 16 << 20,
+	0, 1, 512, 4096, 32768 - FRAME(MESSAGE, 0), 32769 - FRAME(MESSAGE, 0), 49151, 49152, 65536, 131072,
+	262144 - FRAME(MESSAGE, 0), 262145 - FRAME(MESSAGE, 0), 262144, 1 << 20, 4 << 20, 16 << 20,
 };
 
 /* How the value's bytes are cut into entries. */

@@ -209,11 +209,11 @@ static void no_calls(void)
 	}
 }
 
-/* That the counting counts: without SQPOLL each message that finds the receiver asleep costs a write. */
+/* That the counting counts: without SQPOLL a message that finds the receiver asleep is sent by the sender. */
 static void calls_without(void)
 {
 	run_counted(false, 1);
-	COMPARE(count(__NR_write), >, COUNTED / 10);
+	COMPARE(count(__NR_sendmsg), >, COUNTED / 10);
 }
 
 /* The kernel's thread sleeps between the messages: it is called, and each is answered at once, not by the sweeper. */
@@ -228,8 +228,8 @@ static void wakes_the_kernel(void)
 	send_many(1, 1, 0);
 	begun = now();
 	send_many(messages, 1, 5000);
-	/* The sweeper would take 10 ms and more for each. */
-	CHECK_TIME(now() - begun, 0, messages * 0.010);
+	/* The sweeper would take 10 ms and more for each, on top of the 5 ms between them. */
+	CHECK_TIME(now() - begun, 0, messages * 0.014);
 	disconnect_all(receiver);
 }
 

@@ -120,8 +120,7 @@ static void answer_first(struct peer *peer)
 	peer_write(peer, bytes, count);
 	count = peer_read_to_end(peer, bytes, LARGE);
 	check_pattern(bytes, count, 0, 0);
-	/* All but the tail at least. */
-	COMPARE(count, >=, LARGE - 64);
+	CHECK_EQ(count, LARGE);
 	free(bytes);
 	peer_close(peer);
 }

@@ -7,7 +7,7 @@ use loom::{
     thread,
 };
 
-use crate::handoff::{Flushed, Handoff, Limit, Staged};
+use crate::handoff::{Attention, Flushed, Handoff, Limit, Staged, Wire};
 
 const CAPACITY: usize = 64;
 
@@ -85,30 +85,45 @@ impl World {
             .unwrap()
     }
 
-    /// `Transmit::large`: two bytes go out directly, the third is the tail.
-    fn large(&self, message: [u8; 3]) {
-        let mut wire = self.handoff.begin_flush();
+    /// `Transmit::send_all`: the sender sends what is on the wire, and then its own.
+    fn send_all(&self, wire: &mut Wire, message: &[u8]) {
         while !wire.pending().is_empty() {
             let count = self.send(wire.pending()).unwrap();
             wire.sent(count);
         }
-        assert_eq!(self.send(&message[..2]).unwrap(), 2);
-        drop(wire);
-        self.stage(message[2]);
+        if !message.is_empty() {
+            assert_eq!(self.send(message).unwrap(), message.len());
+        }
+    }
+
+    /// `Transmit::send` of a large message.
+    fn large(&self, message: &[u8]) {
+        self.send_all(&mut self.handoff.begin_flush(), message);
+        self.answer();
+    }
+
+    /// `Transmit::send` of a small message, with few outstanding.
+    fn small(&self, message: u8) {
+        if self.handoff.attention() != Attention::Awake
+            && let Some(mut wire) = self.handoff.idle_wire()
+        {
+            self.send_all(&mut wire, &[message]);
+            drop(wire);
+            self.answer();
+        } else if self.stage(message) == Staged::Unattended {
+            self.flush();
+            self.answer();
+        }
     }
 
     /// `Transmit::flush`: the sender sends for itself.
     fn flush(&self) {
-        let mut wire = self.handoff.begin_flush();
-        while !wire.pending().is_empty() {
-            let count = self.send(wire.pending()).unwrap();
-            wire.sent(count);
-        }
+        self.send_all(&mut self.handoff.begin_flush(), &[]);
     }
 
     /// The loop of `receive::wait`, until the drive has got `count` bytes: those are the answers that
-    /// the receive waits for.
-    fn receive(&self, count: usize) {
+    /// the receive waits for. `large`: they have large values.
+    fn receive(&self, count: usize, large: bool) {
         self.handoff.arrive();
         loop {
             let flushed = self.handoff.flush(|bytes, _| self.send(bytes)).unwrap();
@@ -116,7 +131,7 @@ impl World {
                 return;
             }
             let blocked = flushed == Flushed::Full;
-            if !self.handoff.fall_asleep(blocked) {
+            if !self.handoff.fall_asleep(blocked, large) {
                 thread::yield_now();
                 continue;
             }
@@ -131,7 +146,7 @@ impl World {
             events.count = 0;
             events.room = false;
             drop(events);
-            self.handoff.woken();
+            self.handoff.woken(large);
         }
     }
 
@@ -140,9 +155,9 @@ impl World {
     fn receive_once(&self) {
         self.handoff.arrive();
         self.handoff.flush(|bytes, _| self.send(bytes)).unwrap();
-        if self.handoff.fall_asleep(false) {
+        if self.handoff.fall_asleep(false, false) {
             thread::yield_now();
-            self.handoff.woken();
+            self.handoff.woken(false);
         }
     }
 
@@ -176,14 +191,14 @@ fn small_messages_all_leave_in_order() {
                 world.stage(2);
             }
         });
-        world.receive(2);
+        world.receive(2, false);
         sender.join().unwrap();
         assert_eq!(world.got(), [1, 2]);
     });
 }
 
 #[test]
-fn a_large_message_between_small_ones_keeps_its_place() {
+fn a_large_message_behind_a_small_one_keeps_its_place() {
     loom::model(|| {
         let world = World::new(CAPACITY);
         world.handoff.arrive();
@@ -191,12 +206,90 @@ fn a_large_message_between_small_ones_keeps_its_place() {
             let world = Arc::clone(&world);
             move || {
                 world.stage(1);
-                world.large([2, 3, 4]);
+                world.large(&[2, 3]);
             }
         });
-        world.receive(4);
+        world.receive(3, false);
         sender.join().unwrap();
-        assert_eq!(world.got(), [1, 2, 3, 4]);
+        assert_eq!(world.got(), [1, 2, 3]);
+    });
+}
+
+#[test]
+fn a_sender_that_finds_the_receiver_asleep_keeps_the_order() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        world.handoff.arrive();
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.stage(1);
+                world.small(2);
+            }
+        });
+        world.receive(2, false);
+        sender.join().unwrap();
+        assert_eq!(world.got(), [1, 2]);
+    });
+}
+
+#[test]
+fn a_sender_beside_a_receiver_of_large_values_keeps_the_order() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        world.handoff.arrive();
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.small(1);
+                world.small(2);
+            }
+        });
+        world.receive(2, true);
+        sender.join().unwrap();
+        assert_eq!(world.got(), [1, 2]);
+    });
+}
+
+#[test]
+fn a_receiver_that_comes_to_large_values_leaves_nothing_behind() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        world.handoff.arrive();
+        world.stage(1);
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.small(2)
+        });
+        // As `Receive::note_size` does.
+        world.handoff.woken(true);
+        world.receive(2, true);
+        sender.join().unwrap();
+        assert_eq!(world.got(), [1, 2]);
+    });
+}
+
+#[test]
+fn the_sweeper_beside_a_sender_at_once_neither_doubles_nor_reorders() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        world.handoff.arrive();
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.stage(1);
+                world.small(2);
+            }
+        });
+        let sweeper = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.sweep()
+        });
+        world.handoff.woken(true);
+        sender.join().unwrap();
+        sweeper.join().unwrap();
+        world.flush();
+        assert_eq!(world.got(), [1, 2]);
     });
 }
 
@@ -213,7 +306,7 @@ fn a_full_socket_holds_nothing_back_for_good() {
                 world.make_room(8);
             }
         });
-        world.receive(2);
+        world.receive(2, false);
         sender.join().unwrap();
         assert_eq!(world.got(), [1, 2]);
     });
@@ -234,7 +327,7 @@ fn a_receiver_that_arrives_late_and_a_sender_that_sends_for_itself_agree() {
                 }
             }
         });
-        world.receive(2);
+        world.receive(2, false);
         sender.join().unwrap();
         assert_eq!(world.got(), [1, 2]);
     });
