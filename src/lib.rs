@@ -34,7 +34,7 @@
 //!
 //! The caller's memory is used only until the call returns: an operation that points to it is complete,
 //! or cancelled and seen to be, on every path. What stays in the kernel between calls are polls, which
-//! point to nothing. Staging area and read-ahead buffer belong to the connection, which lives until its
+//! point to nothing, and with SQPOLL a wake-up, which points to a constant. Staging area and read-ahead buffer belong to the connection, which lives until its
 //! last user (a half, the session, the sweeper for a moment) lets it go.
 //!
 //! # Unsafe code

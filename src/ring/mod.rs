@@ -4,7 +4,8 @@
 //! `transmit` and `receive` are the two engines of a connection, `stepwise`, `chunked` and `zerocopy` other ways
 //! to transmit, `wake` has the kernel's thread wake the receiver. Whatever an operation points to is
 //! borrowed until its completion has been seen: no function here returns with memory in the kernel's
-//! hands, on no path. What may stay in flight between calls are polls, which point to nothing.
+//! hands, on no path. What may stay in flight between calls are polls, which point to nothing, and the
+//! wake-ups of `wake`, which point to a constant.
 
 pub mod chunked;
 pub mod receive;

@@ -24,7 +24,7 @@ struct Pace {
 
 /// The whole benchmark: below 20 minutes.
 pub fn full() -> Vec<Task> {
-    let pace = Pace { pairs: 9, time: Duration::from_millis(1_800) };
+    let pace = Pace { pairs: 7, time: Duration::from_millis(1_200) };
     let mut tasks = Vec::new();
     let stock = |section, operation, size, outstanding| task(pace, section, operation, size, outstanding);
     for operation in BOTH {
@@ -125,9 +125,8 @@ fn task(pace: Pace, section: Section, operation: Operation, size: usize, outstan
 /// The same over many connections. They take their time to come up.
 fn many(task: Task, connections: usize) -> Task {
     let warm_up = Duration::from_millis(30 + connections as u64 / 5);
-    let pairs = if connections >= 1000 { 7 } else { 9 };
     let time = Duration::from_millis(250);
-    Task { work: Work { connections, warm_up, time, ..task.work }, pairs, ..task }
+    Task { work: Work { connections, warm_up, time, ..task.work }, pairs: 7, ..task }
 }
 
 /// How long the tasks take, roughly: what is known, and a little for connecting.
