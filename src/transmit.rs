@@ -92,6 +92,8 @@ pub struct Transmit {
     engine: Engine,
     /// The least that was seen of messages sent less messages received.
     least: i64,
+    /// How many requests were outstanding at the most of late, when the receiver slept.
+    depth: u64,
     /// The sweeper looks after what was staged last.
     swept: bool,
     zero_copy: ZeroCopy,
@@ -101,7 +103,7 @@ impl Transmit {
     /// Of `connection`.
     pub fn new(connection: Arc<Connection>) -> Self {
         let zero_copy = ZeroCopy::new(connection.options.zero_copy);
-        Transmit { connection, engine: Engine::Unmade, least: 0, swept: false, zero_copy }
+        Transmit { connection, engine: Engine::Unmade, least: 0, depth: 0, swept: false, zero_copy }
     }
 
     /// Sends a whole message, or fails.
@@ -155,7 +157,12 @@ impl Transmit {
         }
         match self.connection.handoff.attention() {
             Attention::Elsewhere => true,
-            Attention::Asleep => self.ahead() < FEW,
+            Attention::Asleep => {
+                let ahead = self.ahead();
+                // A session with many outstanding now and then has few for a moment.
+                self.depth = ahead.max(self.depth - self.depth.div_ceil(8));
+                ahead == 0 || self.depth < FEW
+            }
             Attention::Awake => false,
         }
     }
