@@ -47,6 +47,7 @@ static void defaults(void)
 	CHECK_EQ(config.spin, 0);
 	CHECK_EQ(config.send_strategy, KTLI_URING_SEND_AUTO);
 	CHECK_EQ(config.zero_copy, 0);
+	CHECK_EQ(config.stats, 0);
 }
 
 static void sizes(void)
@@ -85,7 +86,7 @@ static void sizes(void)
 }
 
 /* Without the padding behind the last member. */
-#define MEMBERS (offsetof(struct ktli_uring_config, zero_copy) + sizeof(uint32_t))
+#define MEMBERS (offsetof(struct ktli_uring_config, stats) + sizeof(int32_t))
 
 #define REFUSED(member, value, low, high)                                                              \
 	do {                                                                                           \
@@ -113,6 +114,7 @@ static void ranges(void)
 	REFUSED(spin, 1001, "0", "1000");
 	REFUSED(send_strategy, 4, "0", "3");
 	REFUSED(zero_copy, 1, "16384", "67108864");
+	REFUSED(stats, 2, "0", "1");
 }
 
 static void environment_beats(void)

@@ -135,6 +135,8 @@ struct ktli_uring_config {
   // (with KTLI_URING_SEND_AUTO those above 32 KiB); send then returns when the drive has acknowledged
   // them. 0: none.
   uint32_t zero_copy;
+  // 1: when a connection ends, what it has done is printed to stderr.
+  int32_t stats;
 };
 
 // Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the

@@ -68,6 +68,8 @@ pub struct Options {
     pub send_strategy: SendStrategy,
     /// From how many bytes on a message is sent without a copy; 0: none is.
     pub zero_copy: u32,
+    /// Print what a connection has done when it ends.
+    pub stats: bool,
 }
 
 /// The default values.
@@ -86,6 +88,7 @@ pub const DEFAULTS: Options = Options {
     spin: 0,
     send_strategy: SendStrategy::Auto,
     zero_copy: 0,
+    stats: false,
 };
 
 /// The range of an option that is a number.
@@ -156,6 +159,7 @@ impl Options {
             ],
         );
         reader.number_or_off("ZC", &mut self.zero_copy, ZERO_COPY);
+        reader.word("STATS", &mut self.stats, &[("0", false), ("1", true)]);
         self
     }
 }
@@ -275,6 +279,7 @@ mod tests {
             ("KTLI_URING_SPIN", "60"),
             ("KTLI_URING_SEND", "chunked"),
             ("KTLI_URING_ZC", "1048576"),
+            ("KTLI_URING_STATS", "1"),
         ]);
         assert_eq!(complaints, [""; 0]);
         assert_eq!(
@@ -294,6 +299,7 @@ mod tests {
                 spin: 60,
                 send_strategy: SendStrategy::Chunked,
                 zero_copy: 1 << 20,
+                stats: true,
             }
         );
         assert_eq!(options.sqpoll(), Some(Sqpoll { idle_ms: 7, cpu: Some(1) }));

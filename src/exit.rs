@@ -7,11 +7,14 @@
 //! signal handler, so nothing here waits for a lock.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use crate::{connection, drain::drain, fork};
+use crate::{connection, drain::drain, fork, report};
 
 /// The longest that all of it may take.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -35,11 +38,9 @@ pub fn run() {
     connections.iter().for_each(|connection| connection.leave());
     drain(
         connections
-            .into_iter()
-            .map(|connection| {
-                let deadline = now + connection.linger().min(LIMIT);
-                (connection, deadline)
-            })
+            .iter()
+            .map(|connection| (Arc::clone(connection), now + connection.linger().min(LIMIT)))
             .collect(),
     );
+    connections.iter().for_each(|connection| report::print(connection));
 }

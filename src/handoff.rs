@@ -308,6 +308,16 @@ impl Handoff {
         self.receiver.store(if large { LARGE } else { AWAKE }, Ordering::Relaxed);
     }
 
+    /// Calls `each` for staging area and wire where nothing is in them: their memory is not needed for now.
+    /// Receiver's thread.
+    pub fn unused(&self, mut each: impl FnMut(&mut Vec<u8>)) {
+        let Some(mut wire) = try_lock(&self.wire).filter(|wire| wire.bytes.is_empty()) else { return };
+        each(&mut wire.bytes);
+        if let Some(mut staging) = try_lock(&self.staging).filter(|staging| staging.bytes.is_empty()) {
+            each(&mut staging.bytes);
+        }
+    }
+
     // The sweeper's side. --------------------------------------------------------------------------
 
     /// Is anything pending, as far as can be seen without waiting? True in doubt.

@@ -75,6 +75,8 @@ mod logger;
 mod readahead;
 #[forbid(unsafe_code)]
 mod receive;
+#[forbid(unsafe_code)]
+mod report;
 #[allow(unsafe_code, reason = "the ring layer")]
 mod ring;
 #[forbid(unsafe_code)]

@@ -3,7 +3,10 @@
 //! One system call fills it with as many PDUs and small messages as the socket holds; `poll` and
 //! `receive` are then served from memory. Only the receiver's half touches it.
 
-use crate::{error::Errno, socket::segment::zeroed};
+use crate::{
+    error::Errno,
+    socket::segment::{self, zeroed},
+};
 
 /// A buffer with a filled part in the middle.
 pub struct ReadAhead {
@@ -50,6 +53,13 @@ impl ReadAhead {
         let limit = limit.max(need.saturating_sub(self.end - self.start));
         let to = self.capacity.min(self.end.saturating_add(limit));
         Ok(&mut self.memory[self.end..to])
+    }
+
+    /// Gives the memory back to the kernel, as long as nothing is in it.
+    pub fn give_back(&mut self) {
+        if self.start == self.end {
+            segment::give_back_bytes(&mut self.memory);
+        }
     }
 
     /// Takes note of `count` bytes received into the free part.

@@ -25,6 +25,7 @@ use crate::{
     error::Errno,
     iovec::Cursor,
     receive::{Polled, Receive},
+    report,
     socket::segment::In,
     statistics::Statistics,
     sync::{lock, try_lock},
@@ -290,6 +291,7 @@ impl Session {
         // Whoever still has a hand on it (the sweeper, for a moment) finds it dead.
         connection.kill(Errno::NOTCONN);
         debug!("disconnected");
+        report::print(&connection);
         if let Ok(mut life) = self.life(generation)
             && let State::Disconnecting = life.state
         {

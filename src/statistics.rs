@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -167,7 +167,9 @@ pub struct Statistics {
     /// Of everybody else.
     pub others: Counters<Shared>,
     /// Where the connection goes to.
-    peer: Option<SocketAddr>,
+    pub peer: Option<SocketAddr>,
+    /// They have been printed.
+    pub reported: AtomicBool,
 }
 
 impl Statistics {
@@ -178,6 +180,7 @@ impl Statistics {
             receiver: Arc::default(),
             others: Counters::default(),
             peer,
+            reported: AtomicBool::new(false),
         })
     }
 }

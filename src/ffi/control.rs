@@ -95,6 +95,8 @@ pub struct ktli_uring_config {
     /// (with KTLI_URING_SEND_AUTO those above 32 KiB); send then returns when the drive has acknowledged
     /// them. 0: none.
     pub zero_copy: u32,
+    /// 1: when a connection ends, what it has done is printed to stderr.
+    pub stats: i32,
 }
 
 /// Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the
@@ -131,6 +133,7 @@ impl ktli_uring_config {
                 SendStrategy::Chunked => KTLI_URING_SEND_CHUNKED,
             },
             zero_copy: options.zero_copy,
+            stats: options.stats.into(),
         }
     }
 
@@ -156,6 +159,7 @@ impl ktli_uring_config {
         if self.zero_copy != 0 {
             checked("zero_copy", self.zero_copy.into(), config::ZERO_COPY)?;
         }
+        checked("stats", self.stats.into(), flag)?;
         Ok(Options {
             backend: match self.backend {
                 KTLI_URING_BACKEND_URING => Backend::Uring,
@@ -180,6 +184,7 @@ impl ktli_uring_config {
                 _ => SendStrategy::Auto,
             },
             zero_copy: self.zero_copy,
+            stats: self.stats == 1,
         })
     }
 }

@@ -111,6 +111,20 @@ pub fn set_low_water(fd: BorrowedFd<'_>, bytes: usize) {
     };
 }
 
+/// Writes a text to stderr, as far as that takes it. Unlike the standard library's stderr it has no lock, which another
+/// thread may hold while it waits for a full pipe.
+pub fn write_to_stderr(text: &str) {
+    let mut left = text.as_bytes();
+    while !left.is_empty() {
+        // SAFETY: The kernel reads as many bytes as `left` has.
+        match check(unsafe { libc::write(libc::STDERR_FILENO, left.as_ptr().cast(), left.len()) }) {
+            Ok(count) => left = &left[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
 /// Waits with poll(2) until one of up to four descriptors is ready or `timeout` has passed (`None`: no
 /// limit). A signal ends the wait early, with nothing ready.
 pub fn wait<const N: usize>(

@@ -7,6 +7,7 @@
 use std::{
     alloc::{Layout, alloc_zeroed},
     marker::PhantomData,
+    mem::MaybeUninit,
     ptr,
 };
 
@@ -123,6 +124,34 @@ pub fn zeroed(len: usize) -> Option<Box<[u8]>> {
     }
 }
 
+/// Gives the pages of unused memory back to the kernel. They are there again when they are next touched.
+pub fn give_back(memory: &mut [MaybeUninit<u8>]) {
+    // SAFETY: The memory is borrowed for this call, and has no content yet.
+    unsafe { forget(memory.as_mut_ptr().cast(), memory.len()) };
+}
+
+/// As [`give_back`], for bytes whose values do not matter any more: what they are afterwards is not said.
+pub fn give_back_bytes(memory: &mut [u8]) {
+    // SAFETY: The memory is borrowed for this call, and bytes may have any value.
+    unsafe { forget(memory.as_mut_ptr(), memory.len()) };
+}
+
+/// Drops the pages that lie wholly in `len` bytes at `memory`.
+///
+/// # Safety
+/// The memory must be the caller's alone, and its content of no importance.
+unsafe fn forget(memory: *mut u8, len: usize) {
+    // SAFETY: No pointers are involved.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let start = memory.addr().next_multiple_of(page) - memory.addr();
+    let len = len.saturating_sub(start) / page * page;
+    if len > 0 {
+        // SAFETY: These pages are the caller's alone by this function's contract, and stay mapped. A failure
+        // leaves them as they are.
+        unsafe { libc::madvise(memory.add(start).cast(), len, libc::MADV_DONTNEED) };
+    }
+}
+
 /// The most pieces that one operation is given.
 ///
 /// The kernel's own limit is 1,024 (IOV_MAX); libkinetic sends three or four. A longer vector goes out
@@ -191,6 +220,20 @@ mod tests {
     fn the_layout_is_that_of_iovec() {
         assert_eq!(size_of::<Segment<'_, Out>>(), size_of::<libc::iovec>());
         assert_eq!(align_of::<Segment<'_, In>>(), align_of::<libc::iovec>());
+    }
+
+    #[test]
+    fn what_is_given_back_is_whole_pages_and_stays_usable() {
+        let mut memory = vec![1_u8; 40_000];
+        memory.clear();
+        give_back(memory.spare_capacity_mut());
+        memory.resize(40_000, 2);
+        assert!(memory.iter().all(|byte| *byte == 2));
+        // What is beside it is untouched.
+        memory.truncate(1000);
+        give_back(memory.spare_capacity_mut());
+        assert!(memory.iter().all(|byte| *byte == 2));
+        give_back(&mut []);
     }
 
     #[test]

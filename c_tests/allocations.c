@@ -1,0 +1,172 @@
+/*
+ * Sending, polling and receiving allocate nothing, whatever the size of the messages, once a connection is warm.
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ * Fails when anything on the way of a message allocates: a vector for its pieces, a buffer that was given away, a text
+ * for a log line that nobody reads.
+ *
+ * The program has its own malloc, which the library uses, too, and counts the calls of the two threads.
+ */
+#include "harness.h"
+
+enum { MESSAGE = 40, LARGEST = 1 << 20 };
+
+#ifdef __SANITIZE_ADDRESS__
+enum { COUNTS = false };
+static __thread bool watched;
+static atomic_long calls;
+#else
+enum { COUNTS = true };
+
+static __thread bool watched;
+static atomic_long calls;
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+void __libc_free(void *memory);
+
+void *malloc(size_t size)
+{
+	calls += watched;
+	return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	calls += watched;
+	return __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size)
+{
+	calls += watched;
+	return __libc_realloc(memory, size);
+}
+
+int posix_memalign(void **memory, size_t alignment, size_t size)
+{
+	calls += watched;
+	*memory = __libc_memalign(alignment, size);
+	return *memory != NULL ? 0 : ENOMEM;
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+	calls += watched;
+	return __libc_memalign(alignment, size);
+}
+
+void free(void *memory)
+{
+	calls += watched && memory != NULL;
+	__libc_free(memory);
+}
+#endif
+
+static struct peer peer;
+static void *dh;
+
+/* Sends back what comes, as it comes. */
+static void echo(struct peer *drive)
+{
+	uint8_t *bytes = allocate(LARGEST);
+	ssize_t count;
+
+	while ((count = recv(drive->fd, bytes, LARGEST, 0)) > 0)
+		peer_write(drive, bytes, (size_t)count);
+	free(bytes);
+	peer_close(drive);
+}
+
+struct load {
+	uint32_t value;
+	int count, outstanding;
+};
+
+/* Each thread makes what it needs with its first messages, above all its ring. */
+enum { WARM_UP = 100 };
+
+static atomic_int received;
+static uint8_t *into;
+
+static void *receive_all(void *argument)
+{
+	const struct load *load = argument;
+	uint8_t pdu[PDU];
+	struct kiovec vector[] = {{into, MESSAGE}, {into + MESSAGE, load->value}};
+
+	for (int i = 0; i < load->count; i++) {
+		watched = i >= WARM_UP;
+		while (uring_fns.ktli_dfns_poll(dh, 10) == 0)
+			;
+		CHECK_EQ(receive_bytes(dh, pdu, PDU), PDU);
+		CHECK_EQ(uring_fns.ktli_dfns_receive(dh, vector, 2), MESSAGE + load->value);
+		received++;
+	}
+	watched = false;
+	return NULL;
+}
+
+static void run(struct load load, const uint8_t *frame)
+{
+	pthread_t receiver;
+
+	received = 0;
+	receiver = start_thread(receive_all, &load);
+	for (int i = 0; i < load.count; i++) {
+		struct timespec moment = {0, 20000};
+
+		watched = i >= WARM_UP;
+		while (i - received >= load.outstanding)
+			nanosleep(&moment, NULL);
+		CHECK_EQ(send_frame(dh, frame), FRAME(MESSAGE, load.value));
+	}
+	watched = false;
+	join_thread(receiver);
+}
+
+int main(void)
+{
+	static const uint32_t VALUES[] = {0, 512, 4096, 65536, LARGEST};
+	static const int OUTSTANDING[] = {1, 32};
+
+	begin();
+	if (!COUNTS || on_valgrind())
+		skip("the sanitizer and valgrind have a malloc of their own");
+	/* That the counting counts. */
+	watched = true;
+	free(allocate(1));
+	watched = false;
+	CHECK_EQ(calls, 2);
+	into = allocate(MESSAGE + LARGEST);
+	peer_listen(&peer, 0);
+	dh = open_session();
+	CHECK_EQ(connect_to(dh, peer.port), 0);
+	peer_run(&peer, echo, NULL);
+	for (size_t i = 0; i < COUNT(VALUES); i++) {
+		uint8_t *frame = make_frame(MESSAGE, VALUES[i], 1);
+
+		for (size_t j = 0; j < COUNT(OUTSTANDING); j++) {
+			int count = rounds(VALUES[i] > 65536 ? 1000 : 2000);
+			struct load load = {VALUES[i], WARM_UP + count, OUTSTANDING[j]};
+
+			calls = 0;
+			run(load, frame);
+			printf("values of %u bytes, %d outstanding: %ld calls of malloc and free in %d messages\n",
+			       VALUES[i], OUTSTANDING[j], (long)calls, count);
+			fflush(stdout);
+			/*
+			 * What is made once, when it is first needed, may be needed late: the sweeper's thread, the
+			 * second of the two staging vectors. One call for each message would be many.
+			 */
+			COMPARE(calls, <=, count / 20);
+		}
+		free(frame);
+	}
+	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+	peer_join(&peer);
+	peer_end(&peer);
+	free(into);
+	return 0;
+}

@@ -1,0 +1,98 @@
+/*
+ * A large value that trickles in arrives whole and in time, however small its pieces are beside what the receiver
+ * waits for, and costs little; afterwards small messages are heard of at once. SPDX-License-Identifier: MIT OR
+ * Apache-2.0
+ * Fails when receive.rs waits for ever for a low-water mark (`PATIENCE`), waits for more than the value has left, or
+ * leaves the mark behind (`LowWater::drop`).
+ */
+#include "harness.h"
+
+enum { MESSAGE = 50, PIECES = 40 };
+
+static struct peer peer;
+static void *dh;
+
+struct trickle {
+	const uint8_t *frame;
+	size_t bytes;
+	int pause_ms;
+};
+
+static void *write_slowly(void *argument)
+{
+	const struct trickle *trickle = argument;
+
+	peer_write_slowly(&peer, trickle->frame, trickle->bytes, trickle->bytes / PIECES + 1,
+			  trickle->pause_ms);
+	return NULL;
+}
+
+static int low_water(void)
+{
+	int mark = 0;
+	socklen_t length = sizeof(mark);
+
+	CHECK(getsockopt(find_socket(peer.port), SOL_SOCKET, SO_RCVLOWAT, &mark, &length) == 0);
+	return mark;
+}
+
+static void small_message(void)
+{
+	uint8_t *frame = make_frame(MESSAGE, 0, 2);
+
+	peer_write(&peer, frame, FRAME(MESSAGE, 0));
+	double begun = now();
+
+	CHECK_EQ(uring_fns.ktli_dfns_poll(dh, 5000), 1);
+	receive_frame(dh, MESSAGE, 0, 2);
+	CHECK_TIME(now() - begun, 0, 0.5);
+	free(frame);
+}
+
+static void receive_value(uint32_t value, int pause_ms)
+{
+	uint8_t *frame = make_frame(MESSAGE, value, 1), pdu[PDU], *bytes = allocate(MESSAGE + value);
+	struct trickle trickle = {frame, FRAME(MESSAGE, value), pause_ms};
+	pthread_t writer = start_thread(write_slowly, &trickle);
+	double begun = now(), used, all = PIECES * pause_ms / 1e3;
+
+	CHECK_EQ(uring_fns.ktli_dfns_poll(dh, 5000), 1);
+	CHECK_EQ(receive_bytes(dh, pdu, PDU), PDU);
+	used = thread_cpu();
+	CHECK_EQ(receive_bytes(dh, bytes, MESSAGE + value), MESSAGE + value);
+	used = thread_cpu() - used;
+	/* The last piece is waited for, but no longer than the patience lasts. */
+	CHECK_TIME(now() - begun, all * 0.8, all * 1.5 + 0.5);
+	/* 2 % of a core beside what copying takes, of which 1 MiB a ms is little. */
+	CHECK_CPU(used, 0.02 * all + 0.01 + (value >> 20) * 0.001);
+	printf("%u bytes, pauses of %d ms: %.1f ms of CPU in %.0f ms\n", value, pause_ms, used * 1e3,
+	       (now() - begun) * 1e3);
+	fflush(stdout);
+	check_pattern(bytes, MESSAGE + value, 1, 0);
+	CHECK_EQ(low_water(), 1);
+	join_thread(writer);
+	free(frame);
+	free(bytes);
+}
+
+int main(void)
+{
+	static const uint32_t VALUES[] = {64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20};
+	static const int PAUSES[] = {3, 30};
+
+	begin();
+	setenv("KTLI_URING_RCVBUF", "1048576", 1);
+	peer_listen(&peer, 0);
+	dh = connected(&peer);
+	CHECK_EQ(low_water(), 1);
+	for (size_t i = 0; i < COUNT(VALUES); i++) {
+		for (size_t j = 0; j < COUNT(PAUSES); j++) {
+			receive_value(VALUES[i], PAUSES[j]);
+			small_message();
+			small_message();
+		}
+	}
+	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+	peer_end(&peer);
+	return 0;
+}
