@@ -12,7 +12,7 @@
 
 enum { MESSAGE = 40 };
 
-static struct peer peer;
+static struct peer first, *peer = &first;
 static void *dh;
 
 static struct ktli_uring_statistics statistics(void)
@@ -47,17 +47,19 @@ static void echo(struct peer *drive)
 
 static void start(void)
 {
-	peer_listen(&peer, 0);
+	/* The one before may still have its thread. */
+	peer = allocate(sizeof(*peer));
+	peer_listen(peer, 0);
 	dh = open_session();
-	CHECK_EQ(connect_to(dh, peer.port), 0);
-	peer_run(&peer, echo, NULL);
+	CHECK_EQ(connect_to(dh, peer->port), 0);
+	peer_run(peer, echo, NULL);
 }
 
 static void stop(void)
 {
 	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
-	peer_join(&peer);
-	peer_end(&peer);
+	peer_join(peer);
+	peer_end(peer);
 }
 
 /* ---- A receiver, and a sender that waits while so many are outstanding. ---- */
@@ -195,10 +197,10 @@ static void wrong_uses(void)
 	/* They can still be read after the end, and the next connection begins anew. */
 	CHECK_EQ(uring_fns.ktli_dfns_disconnect(dh), 0);
 	CHECK_EQ(statistics().messages_sent, 1);
-	peer_join(&peer);
-	CHECK_EQ(connect_to(dh, peer.port), 0);
+	peer_join(peer);
+	CHECK_EQ(connect_to(dh, peer->port), 0);
 	CHECK_EQ(statistics().messages_sent, 0);
-	peer_run(&peer, echo, NULL);
+	peer_run(peer, echo, NULL);
 	stop();
 	free(frame);
 }
@@ -251,8 +253,8 @@ static void accept_too_much(void)
 
 	config.linger = 100;
 	set_options(config);
-	peer_listen(&peer, KIB(16));
-	dh = connected(&peer);
+	peer_listen(peer, KIB(16));
+	dh = connected(peer);
 	CHECK_EQ(uring_fns.ktli_dfns_poll(dh, 0), 0);
 	start_thread(send_on, make_frame(MESSAGE, 4096, 1));
 	sleep_ms(500);
@@ -278,8 +280,8 @@ static void *disconnect(void *argument)
 /* The process ends while another thread disconnects from a peer that does not close. */
 static void exit_beside_disconnect(void)
 {
-	peer_listen(&peer, 0);
-	dh = connected(&peer);
+	peer_listen(peer, 0);
+	dh = connected(peer);
 	start_thread(disconnect, NULL);
 	sleep_ms(300);
 }
