@@ -10,7 +10,7 @@
 //! * `staging` holds the bytes of messages. The sender holds it from the first byte it copies to the
 //!   last, and letting it go is the last thing that `send` does here, so whoever holds it sees whole
 //!   messages only. It is never held across a system call but to wake a sleeping receiver or the sweeper,
-//!   which must come before the message may leave.
+//!   which must come before the message may leave, and once in a while to give idle memory back.
 //! * `wire` is the right to send on the socket, with the bytes that are on their way. It is never kept
 //!   across the return of a driver function. The receiver only ever tries it: a full socket or a busy
 //!   sender must not keep it from reading, or a drive that is blocked on its answers would wait for

@@ -52,7 +52,7 @@ const AFTER_DIRECT: usize = 4 << 10;
 /// single ones of 512 KiB 0.9 times), always waiting for 256 KiB woke up too often (1 MiB GETs: 0.8 times).
 const MARK: RangeInclusive<usize> = 256 << 10..=1 << 20;
 
-/// How long to wait at a time for all of a large value: a mark that is never reached, for whatever reason, costs
+/// How long to wait at a time under a mark: one that is never reached, for whatever reason, costs
 /// this and not the connection.
 const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -379,6 +379,10 @@ impl Receive {
     fn conclude(&self, result: Option<io::Result<usize>>) -> Result<Option<usize>, Errno> {
         let error = match result {
             None => return Ok(None),
+            // Whoever has killed the connection has shut the socket down.
+            Some(Ok(0) | Err(_)) if self.connection.receive_error().is_some() => {
+                return Err(self.connection.receive_error().unwrap_or(Errno::CONNRESET));
+            }
             Some(Ok(0)) => {
                 let inside = !self.framing.at_border() || !self.ahead.bytes().is_empty();
                 let errno = self.connection.kill(Errno::CONNRESET);

@@ -141,7 +141,7 @@ impl<C: Count> Counters<C> {
         }
     }
 
-    /// System calls of all kinds.
+    /// System calls that move or wait for bytes. Not among them: setting a low-water mark, reading a CPU clock.
     pub fn system_calls(&self) -> u64 {
         [
             &self.enters,

@@ -148,8 +148,8 @@ impl Transmit {
     }
 
     /// Is a small message better sent at once than staged? Where the receiver does not come by soon, it is; and
-    /// where it sleeps and all earlier requests have been answered, so that there is nothing to gather: waking it
-    /// would cost more than sending, and on an idle machine some 10 µs until its processor is awake.
+    /// where it sleeps and few requests are outstanding, so that there is little to gather: waking it would cost more
+    /// than sending, and on an idle machine some 10 µs until its processor is awake.
     fn is_better_at_once(&mut self) -> bool {
         if self.is_sqpoll() {
             // The receiver's flushes are the kernel thread's work, and waking it is, too.
@@ -170,8 +170,9 @@ impl Transmit {
     /// How many requests are outstanding.
     ///
     /// Each has one answer, but for the messages that a drive sends unasked and the requests that want none. So
-    /// what counts is the difference between sent and received above the least that was ever seen; where that is
-    /// wrong, messages are staged that could have been sent.
+    /// what counts is the difference between sent and received above the least that was ever seen. Requests
+    /// without an answer leave it too high from then on: messages are staged that could have been sent at once, and
+    /// for those that are sent so the answer is not held back.
     fn ahead(&mut self) -> u64 {
         let Statistics { sender, receiver, .. } = &*self.connection.statistics;
         let difference = sender.messages.get() as i64 - receiver.messages.get() as i64;
@@ -194,10 +195,7 @@ impl Transmit {
         message: &mut Message<'_, '_>,
         deadline: &Deadline,
     ) -> Result<(), Errno> {
-        // The answer to this message is the so-manieth that is received from now on, if the drive answers in
-        // order.
-        let answer = self.connection.statistics.receiver.messages.get() + self.ahead();
-        self.connection.hold.begin(calls::thread_id(), answer);
+        self.begin_hold();
         let result = self.send_all(&mut wire, Some(message), deadline);
         drop(wire);
         self.connection.hold.end();
@@ -207,6 +205,13 @@ impl Transmit {
             sweeper::attend();
         }
         result
+    }
+
+    /// A message is about to leave before `send` returns. Its answer comes when those to all that are outstanding
+    /// have been received, if the drive answers in order.
+    fn begin_hold(&mut self) {
+        let answer = self.connection.statistics.receiver.messages.get() + self.ahead();
+        self.connection.hold.begin(calls::thread_id(), answer);
     }
 
     /// Copies a small message into the staging area.
@@ -263,7 +268,10 @@ impl Transmit {
     /// Sends what was just staged, since nobody else will. It counts as accepted: a failure is one only if
     /// it can never leave.
     fn flush_staged(&mut self, deadline: &Deadline) -> Result<(), Errno> {
-        if let Err(errno) = self.flush(deadline) {
+        self.begin_hold();
+        let flushed = self.flush(deadline);
+        self.connection.hold.end();
+        if let Err(errno) = flushed {
             debug!("a flush by the sender has failed: {errno}");
             if let Some(errno) = self.connection.send_error() {
                 return Err(errno);
