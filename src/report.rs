@@ -2,18 +2,25 @@
 //!
 //! Whoever ends the connection prints it, `disconnect` or the end of the process, and the first one only.
 
-use std::{fmt::Write, sync::atomic::Ordering};
+use std::fmt::Write;
 
 use crate::{
     connection::Connection,
     socket::calls,
     statistics::{Count, Counters, Statistics},
+    sync::lock_soon,
 };
 
-/// Prints the table of `connection` if that is asked for and has not been done. Waits for no lock.
+/// Prints the table of `connection` if that is asked for and has not been done. Waits a tenth of a second for whoever is
+/// about it: the end of the process may have interrupted that very thread.
 pub fn print(connection: &Connection) {
     let statistics = &connection.statistics;
-    if connection.options.stats && !statistics.reported.swap(true, Ordering::Relaxed) {
+    if !connection.options.stats {
+        return;
+    }
+    if let Some(mut reported) = lock_soon(&statistics.reported)
+        && !std::mem::replace(&mut *reported, true)
+    {
         calls::write_to_stderr(&table(statistics));
     }
 }

@@ -9,8 +9,8 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -168,8 +168,8 @@ pub struct Statistics {
     pub others: Counters<Shared>,
     /// Where the connection goes to.
     pub peer: Option<SocketAddr>,
-    /// They have been printed.
-    pub reported: AtomicBool,
+    /// They have been printed. Held while they are, so that the process does not end in the middle of it.
+    pub reported: Mutex<bool>,
 }
 
 impl Statistics {
@@ -180,7 +180,7 @@ impl Statistics {
             receiver: Arc::default(),
             others: Counters::default(),
             peer,
-            reported: AtomicBool::new(false),
+            reported: Mutex::new(false),
         })
     }
 }
