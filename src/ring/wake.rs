@@ -5,8 +5,8 @@
 //!
 //! A message from ring to ring (MSG_RING) would be the other way, and was not taken. It names the receiver's ring by
 //! a descriptor, which the kernel's thread looks up when it gets to the entry; by then that ring may be gone and its
-//! number somebody else's, since it is made anew on another thread and dropped by `disconnect`. The kernel refuses to
-//! register a ring in another one, which would keep it (EBADF). And a receiver that sleeps in poll(2) is not in its
+//! number somebody else's, since it is made anew on another thread and dropped by `disconnect`. Registering
+//! it in the sender's ring would keep it, but the kernel is believed to refuse that for rings; this was not tried. And a receiver that sleeps in poll(2) is not in its
 //! ring at all. An eventfd can be registered.
 
 use io_uring::opcode;
