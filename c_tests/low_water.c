@@ -2,8 +2,9 @@
  * A large value that trickles in arrives whole and in time, however small its pieces are beside what the receiver
  * waits for, and costs little; afterwards small messages are heard of at once. SPDX-License-Identifier: MIT OR
  * Apache-2.0
- * Fails when receive.rs waits for ever for a low-water mark (`PATIENCE`), waits for more than the value has left, or
- * leaves the mark behind (`LowWater::drop`).
+ * Fails when receive.rs leaves the mark behind (`LowWater::drop`), and hangs when it waits for more than the value has
+ * left (`mark`) and for ever (`PATIENCE`): either of the two is enough to get on, since the kernel caps the mark and
+ * reports a full buffer.
  */
 #include "harness.h"
 

@@ -12,7 +12,8 @@
 
 enum { MESSAGE = 40 };
 
-static struct peer first, *peer = &first;
+/* Of the connection made last. */
+static struct peer *peer;
 static void *dh;
 
 static struct ktli_uring_statistics statistics(void)
@@ -45,11 +46,16 @@ static void echo(struct peer *drive)
 	peer_close(drive);
 }
 
+/* A peer that is not freed: its thread may outlive what the test does with it. */
+static void new_peer(int receive_buffer)
+{
+	peer = allocate(sizeof(*peer));
+	peer_listen(peer, receive_buffer);
+}
+
 static void start(void)
 {
-	/* The one before may still have its thread. */
-	peer = allocate(sizeof(*peer));
-	peer_listen(peer, 0);
+	new_peer(0);
 	dh = open_session();
 	CHECK_EQ(connect_to(dh, peer->port), 0);
 	peer_run(peer, echo, NULL);
@@ -60,6 +66,7 @@ static void stop(void)
 	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
 	peer_join(peer);
 	peer_end(peer);
+	free(peer);
 }
 
 /* ---- A receiver, and a sender that waits while so many are outstanding. ---- */
@@ -130,10 +137,9 @@ static void counts(void)
 
 		printf("values of %u bytes, 1 outstanding: %.2f system calls each\n", VALUES[i], each);
 		CHECK(each > 0);
-		/* A large value arrives bit by bit where the peer is slow. */
+		/* Without io_uring: send, look, wait, receive. A large value may arrive bit by bit. */
 		if (VALUES[i] <= 4096)
-			/* On plain calls at most one sendmsg, two recvmsg and one ppoll, and now and then a wake-up. */
-			CHECK(each < 4.5);
+			CHECK(each < (options().backend == KTLI_URING_BACKEND_SOCKET ? 4.5 : 4));
 	}
 	stop();
 }
@@ -253,7 +259,7 @@ static void accept_too_much(void)
 
 	config.linger = 100;
 	set_options(config);
-	peer_listen(peer, KIB(16));
+	new_peer(KIB(16));
 	dh = connected(peer);
 	CHECK_EQ(uring_fns.ktli_dfns_poll(dh, 0), 0);
 	start_thread(send_on, make_frame(MESSAGE, 4096, 1));
@@ -280,7 +286,7 @@ static void *disconnect(void *argument)
 /* The process ends while another thread disconnects from a peer that does not close. */
 static void exit_beside_disconnect(void)
 {
-	peer_listen(peer, 0);
+	new_peer(0);
 	dh = connected(peer);
 	start_thread(disconnect, NULL);
 	sleep_ms(300);
@@ -321,6 +327,7 @@ static void tables(const char *name, void (*test)(void), const char *asked, int 
 	pid_t pid;
 
 	CHECK(file >= 0);
+	fflush(stdout);
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
