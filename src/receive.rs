@@ -95,6 +95,16 @@ enum Waited {
     Leaving,
 }
 
+/// How a long wait ended.
+enum Slept {
+    /// Nothing happened until the deadline.
+    TimedOut,
+    /// The socket has something to read, or has come to its end.
+    Readable,
+    /// There was no such wait, or it ended for another reason.
+    Not,
+}
+
 #[allow(clippy::large_enum_variant, reason = "two for each connection; a box would cost the hot path a load")]
 enum Engine {
     Unmade,
@@ -159,10 +169,14 @@ impl Receive {
                 return Polled::Over;
             }
             hit = false;
-            if self.idle && self.sleep_through(deadline) {
-                return Polled::TimedOut;
-            }
-            match self.read_ahead(need, deadline) {
+            let slept = if self.idle { self.sleep_through(deadline) } else { Slept::Not };
+            let waited = match slept {
+                Slept::TimedOut => return Polled::TimedOut,
+                // Something to read, most likely: asking the ring for it would only take longer.
+                Slept::Readable => self.look(need).map(|_| Waited::Done),
+                Slept::Not => self.read_ahead(need, deadline),
+            };
+            match waited {
                 Ok(Waited::Done) => {}
                 Ok(Waited::TimedOut) => {
                     self.idle = true;
@@ -180,15 +194,15 @@ impl Receive {
         }
     }
 
-    /// Waits until something happens, in one poll(2). True if nothing did until `deadline`.
+    /// Waits until something happens, in one poll(2).
     ///
     /// An idle session polls a hundred times a second. Arming a receive in the ring and cancelling it each
     /// time cost about half as much again as the wait itself, so the ring rests until there is work; so it does
     /// where messages come now and then, as on each of a thousand busy connections.
-    fn sleep_through(&mut self, deadline: Option<Instant>) -> bool {
+    fn sleep_through(&mut self, deadline: Option<Instant>) -> Slept {
         if !self.connection.handoff.fall_asleep(false, self.large) {
             self.idle = false;
-            return false;
+            return Slept::Not;
         }
         let begun = Instant::now();
         let left = deadline.map(|deadline| deadline.saturating_duration_since(begun));
@@ -212,18 +226,18 @@ impl Receive {
                 }
                 // A signal ends the wait early.
                 self.idle = true;
-                deadline.is_some_and(|deadline| now >= deadline)
+                if deadline.is_some_and(|deadline| now >= deadline) { Slept::TimedOut } else { Slept::Not }
             }
-            Ok([_, wake]) => {
+            Ok([socket, wake]) => {
                 self.keep_until = Some(now + KEEP);
                 if wake.readable {
                     counters.wake_reads.add(1);
                     self.connection.wake.clear();
                 }
-                false
+                if socket.readable { Slept::Readable } else { Slept::Not }
             }
             // What is wrong the receive will tell.
-            Err(_) => false,
+            Err(_) => Slept::Not,
         }
     }
 
@@ -323,49 +337,62 @@ impl Receive {
 
     /// Looks for bytes until then, and sends for the sender meanwhile. True if there were some.
     fn look_until(&mut self, until: Instant, need: usize) -> Result<bool, Errno> {
-        let connection = Arc::clone(&self.connection);
-        let counters = &connection.statistics.receiver;
-        let limit = if self.large { AFTER_DIRECT } else { READ_AHEAD };
         loop {
-            connection.flush_now(&**counters);
-            let mut batch = Batch::new();
-            batch.push(Incoming::new(self.ahead.free(need, limit)?));
-            counters.recvmsgs.add(1);
-            let received = calls::receive(connection.fd(), &batch);
-            if let Some(count) = self.conclude(Some(received))? {
-                self.ahead.filled(count);
-                counters.read_aheads.add(1);
+            if self.look(need)? {
                 return Ok(true);
             }
-            if connection.is_leaving() || Instant::now() >= until {
+            if self.connection.is_leaving() || Instant::now() >= until {
                 return Ok(false);
             }
-            counters.pauses.add(1);
+            self.connection.statistics.receiver.pauses.add(1);
             thread::yield_now();
         }
     }
 
-    /// Receives the next `count` bytes, or those of them that are there, straight into the caller's memory; waits
-    /// for them where none are.
-    fn directly(&mut self, into: &mut Cursor<'_, '_, In>, count: usize) -> Result<Waited, Errno> {
-        // Copying that much takes a while, in which the drive can work on what is staged.
+    /// Sends what is staged and reads ahead what is there, without waiting. True if something was.
+    fn look(&mut self, need: usize) -> Result<bool, Errno> {
         let counters = &self.connection.statistics.receiver;
         self.connection.flush_now(&**counters);
+        let limit = if self.large { AFTER_DIRECT } else { READ_AHEAD };
         let mut batch = Batch::new();
-        into.fill(count, &mut batch);
+        batch.push(Incoming::new(self.ahead.free(need, limit)?));
         counters.recvmsgs.add(1);
         let received = calls::receive(self.connection.fd(), &batch);
-        if let Some(count) = self.conclude(Some(received))? {
+        let Some(count) = self.conclude(Some(received))? else { return Ok(false) };
+        self.ahead.filled(count);
+        self.connection.statistics.receiver.read_aheads.add(1);
+        Ok(true)
+    }
+
+    /// Receives the next `count` bytes, or those of them that are there, straight into the caller's memory, and
+    /// behind them, in the same system call, the beginning of the next message; waits where nothing is there.
+    fn directly(&mut self, into: &mut Cursor<'_, '_, In>, count: usize) -> Result<Waited, Errno> {
+        // Copying that much takes a while, in which the drive can work on what is staged.
+        let connection = Arc::clone(&self.connection);
+        let counters = &connection.statistics.receiver;
+        connection.flush_now(&**counters);
+        let mut batch = Batch::new();
+        into.fill(count, &mut batch);
+        let direct = batch.bytes();
+        // Nothing is buffered here, or it would have been handed out. A vector with more pieces than a batch takes,
+        // or with room for the next message, goes on with its next piece instead.
+        if direct == into.left() {
+            batch.push(Incoming::new(self.ahead.free(1, AFTER_DIRECT)?));
+        }
+        counters.recvmsgs.add(1);
+        let received = calls::receive(connection.fd(), &batch);
+        if let Some(received) = self.conclude(Some(received))? {
+            let count = received.min(direct);
             self.framing.skip(count);
             into.advance(count);
-            let counters = &self.connection.statistics.receiver;
+            self.ahead.filled(received - count);
             counters.direct.add(1);
             counters.direct_bytes.add(count);
             return Ok(Waited::Done);
         }
         self.make_engine()?;
-        let raised = LowWater::raise(&self.connection, mark(batch.bytes()));
-        let waited = readable(&self.connection, &mut self.engine, true, Some(Instant::now() + PATIENCE));
+        let raised = LowWater::raise(&connection, mark(direct));
+        let waited = readable(&connection, &mut self.engine, true, Some(Instant::now() + PATIENCE));
         drop(raised);
         match waited? {
             Waited::Leaving => Ok(Waited::Leaving),
