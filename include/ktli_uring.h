@@ -149,8 +149,11 @@ typedef void (*ktli_uring_log_fn)(int level, const char *text, void *context);
 // working, since `size` tells how many they know.
 //
 // The *sender* is the thread that calls send, the *receiver* the one that calls poll and receive, and the
-// *others* are the library's own thread, disconnect and exit. System calls for making and connecting
-// sockets and rings are not counted, nor is what the C library does to wait for a lock.
+// *others* are the library's own thread, disconnect and exit. All system calls that are made for the
+// connection are counted, but for these: those that make, connect and close sockets and rings, those by which the
+// C library gets memory, those that wait for a lock, those that start or wake the library's own thread and by which
+// it waits, and those that write log lines and tables. Where the kernel cannot tell the time without a system call
+// (see the vDSO in vdso(7)), reading a clock is one more that is not counted.
 struct ktli_uring_statistics {
   // Size of this structure in bytes, as the program knows it.
   size_t size;
@@ -180,7 +183,8 @@ struct ktli_uring_statistics {
   uint64_t receiver_polls;
   // The receiver's reads from the eventfd.
   uint64_t receiver_wake_reads;
-  // The receiver's yields and short sleeps, while the sender was staging a message.
+  // The receiver's yields and short sleeps: while the sender was staging a message, or had not let go of the request
+  // whose answer is there; between two looks with KTLI_URING_SPIN.
   uint64_t receiver_pauses;
   // The others' calls of sendmsg(2).
   uint64_t other_sendmsgs;
@@ -210,7 +214,8 @@ struct ktli_uring_statistics {
   uint64_t other_flushed_bytes;
   // Transmissions, anyone's, of which the kernel took less than was offered, or nothing.
   uint64_t short_sends;
-  // Waits, of either half, for room in a full socket; on a ring those of the sender that took 40 ms.
+  // Waits, of either half, for room in a full socket. Where one operation on a ring waits by itself until all has
+  // left, those of the sender that took 40 ms.
   uint64_t socket_full_waits;
   // Transmissions of large messages straight from the caller's memory.
   uint64_t large_sends;
@@ -238,6 +243,25 @@ struct ktli_uring_statistics {
   uint64_t direct_receives;
   // Bytes that came in them.
   uint64_t direct_received_bytes;
+  // The sender's calls of clock_gettime(2), for its CPU time.
+  uint64_t sender_clock_gettimes;
+  // The sender's yields and short sleeps. None but with KTLI_URING_SEND=chunked, or where something has failed.
+  uint64_t sender_pauses;
+  // The sender's calls of gettid(2), one for each thread that sends.
+  uint64_t sender_rare_calls;
+  // The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for.
+  uint64_t receiver_setsockopts;
+  // The receiver's calls of clock_gettime(2), for the sender's CPU time.
+  uint64_t receiver_clock_gettimes;
+  // The receiver's calls of gettid(2), one for each thread that receives, and of madvise(2), where a session is
+  // idle.
+  uint64_t receiver_rare_calls;
+  // The others' short sleeps. Those for several connections at a time are counted for one of them.
+  uint64_t other_pauses;
+  // Calls of shutdown(2) and connect(2) that end a connection, whoever makes them.
+  uint64_t other_rare_calls;
+  // All system calls together: the sum of all those above.
+  uint64_t system_calls;
 };
 
 #ifdef __cplusplus

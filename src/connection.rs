@@ -116,6 +116,8 @@ impl Connection {
         let first = self.receive_error.compare_exchange(0, errno.0, Ordering::AcqRel, Ordering::Acquire);
         self.fail_send(errno);
         if first.is_ok() {
+            // Any thread may be the first, so it counts where any thread may.
+            self.statistics.others.rare_calls.add(1);
             // Fails only where the peer has already gone.
             let _ = self.socket.shutdown(std::net::Shutdown::Both);
         }
@@ -126,6 +128,7 @@ impl Connection {
     /// is sent without a copy.
     pub fn reset(&self, errno: Errno) {
         self.kill(errno);
+        self.statistics.others.rare_calls.add(1);
         if let Err(error) = calls::reset(self.fd()) {
             debug!("the connection cannot be reset yet: {error}");
         }
@@ -154,6 +157,7 @@ impl Connection {
 
     /// Closes the sending direction: the peer reads the end of the stream behind what was sent.
     pub fn close_sending(&self) {
+        self.statistics.others.rare_calls.add(1);
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
 

@@ -38,7 +38,11 @@ pub fn drain(connections: Vec<(Arc<Connection>, Instant)>) {
         match &drains[..] {
             [] => return,
             [one] => one.wait(),
-            _ => thread::sleep(SOON),
+            [first, ..] => {
+                // A nap for all of them.
+                first.connection.statistics.others.pauses.add(1);
+                thread::sleep(SOON);
+            }
         }
     }
 }
@@ -53,6 +57,7 @@ pub fn await_release(connection: &Connection, deadline: Instant, has_left: impl 
             return false;
         }
         connection.discard(&mut scratch);
+        connection.statistics.others.pauses.add(1);
         thread::sleep(SOON);
     }
     true

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::socket::calls;
+use crate::{
+    socket::calls,
+    statistics::{Count, Counters, Own},
+};
 
 /// How much CPU time the sender must have had since, in nanoseconds: more than a return from the kernel takes, at
 /// which threads are preempted. A sender that has gone to sleep has used more: 250 ns was the least that was seen.
@@ -59,8 +62,9 @@ impl Hold {
         self.since.store(INSIDE, Ordering::Release);
     }
 
-    /// That `send` is about to return.
-    pub fn end(&self) {
+    /// That `send` is about to return. Counts in `counters`.
+    pub fn end(&self, counters: &Counters<Own>) {
+        counters.clock_gettimes.add(1);
         self.since.store(calls::own_cpu_time().clamp(1, INSIDE - 1), Ordering::Release);
     }
 
@@ -74,35 +78,37 @@ impl Hold {
     // The receiver's side. -------------------------------------------------------------------------
 
     /// Waits until the sender has let its request go, before a message is announced that is the next after
-    /// `received` others.
-    pub fn wait(&self, received: u64) {
+    /// `received` others. Counts in `counters`.
+    pub fn wait(&self, received: u64, counters: &Counters<Own>) {
         if self.since.load(Ordering::Relaxed) != NOTHING && received >= self.answer.load(Ordering::Relaxed) {
-            self.watch();
+            self.watch(counters);
         }
     }
 
     #[cold]
-    fn watch(&self) {
+    fn watch(&self, counters: &Counters<Own>) {
         let mut looks = 0;
         let mut until = None;
         loop {
             let since = self.since.load(Ordering::Acquire);
             let thread = self.thread.load(Ordering::Relaxed);
-            if since == NOTHING || thread == calls::thread_id() {
+            if since == NOTHING || thread == calls::thread_id(counters) {
                 return;
             }
-            // A thread that has ended has no clock.
-            if since != INSIDE
-                && calls::cpu_time(thread).is_none_or(|now| now.saturating_sub(since) >= ENOUGH)
-            {
-                // Unless it has been back and gone again meanwhile.
-                let _ = self.since.compare_exchange(since, NOTHING, Ordering::Relaxed, Ordering::Relaxed);
-                return;
+            if since != INSIDE {
+                counters.clock_gettimes.add(1);
+                // A thread that has ended has no clock.
+                if calls::cpu_time(thread).is_none_or(|now| now.saturating_sub(since) >= ENOUGH) {
+                    // Unless it has been back and gone again meanwhile.
+                    let _ = self.since.compare_exchange(since, NOTHING, Ordering::Relaxed, Ordering::Relaxed);
+                    return;
+                }
             }
             if Instant::now() >= *until.get_or_insert_with(|| Instant::now() + LIMIT) {
                 return;
             }
             looks += 1;
+            counters.pauses.add(1);
             if looks <= LOOKS {
                 thread::yield_now()
             } else {
@@ -118,6 +124,10 @@ mod tests {
 
     use super::*;
 
+    fn counters() -> Counters<Own> {
+        Counters::default()
+    }
+
     #[test]
     fn a_sender_that_has_run_is_not_waited_for() {
         let hold = Arc::new(Hold::new());
@@ -126,8 +136,8 @@ mod tests {
         let sender = thread::spawn({
             let hold = Arc::clone(&hold);
             move || {
-                hold.begin(calls::thread_id(), 7);
-                hold.end();
+                hold.begin(calls::thread_id(&counters()), 7);
+                hold.end(&counters());
                 // What a sender does after `send`, and more: it runs, then it sleeps.
                 ready.send(()).unwrap();
                 let _ = stopped.recv();
@@ -135,7 +145,7 @@ mod tests {
         });
         started.recv().unwrap();
         let begun = Instant::now();
-        hold.wait(7);
+        hold.wait(7, &counters());
         assert!(begun.elapsed() < LIMIT / 2);
         assert_eq!(hold.since.load(Ordering::Relaxed), NOTHING);
         drop(stop);
@@ -147,16 +157,18 @@ mod tests {
         let hold = Arc::new(Hold::new());
         thread::spawn({
             let hold = Arc::clone(&hold);
-            move || hold.begin(calls::thread_id(), 7)
+            move || hold.begin(calls::thread_id(&counters()), 7)
         })
         .join()
         .unwrap();
         let begun = Instant::now();
-        hold.wait(7);
+        let counters = counters();
+        hold.wait(7, &counters);
         assert!(begun.elapsed() >= LIMIT);
+        assert!(counters.pauses.get() > LOOKS.into());
         hold.clear();
         let begun = Instant::now();
-        hold.wait(7);
+        hold.wait(7, &counters);
         assert!(begun.elapsed() < LIMIT);
     }
 
@@ -165,16 +177,16 @@ mod tests {
         let hold = Hold::new();
         hold.begin(1, 7);
         let begun = Instant::now();
-        hold.wait(6);
+        hold.wait(6, &counters());
         assert!(begun.elapsed() < LIMIT);
     }
 
     #[test]
     fn a_thread_does_not_wait_for_itself() {
         let hold = Hold::new();
-        hold.begin(calls::thread_id(), 7);
+        hold.begin(calls::thread_id(&counters()), 7);
         let begun = Instant::now();
-        hold.wait(7);
+        hold.wait(7, &counters());
         assert!(begun.elapsed() < LIMIT);
     }
 }

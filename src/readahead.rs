@@ -55,11 +55,9 @@ impl ReadAhead {
         Ok(&mut self.memory[self.end..to])
     }
 
-    /// Gives the memory back to the kernel, as long as nothing is in it.
-    pub fn give_back(&mut self) {
-        if self.start == self.end {
-            segment::give_back_bytes(&mut self.memory);
-        }
+    /// Gives the memory back to the kernel, as long as nothing is in it. True if that took a system call.
+    pub fn give_back(&mut self) -> bool {
+        self.start == self.end && segment::give_back_bytes(&mut self.memory)
     }
 
     /// Takes note of `count` bytes received into the free part.

@@ -155,8 +155,9 @@ impl Receive {
             let need = match self.framing.need(self.ahead.bytes()) {
                 Need::Nothing => {
                     self.note_size();
-                    self.connection.statistics.receiver.poll_hits.add(hit.into());
-                    self.connection.hold.wait(self.connection.statistics.receiver.messages.get());
+                    let counters = &self.connection.statistics.receiver;
+                    counters.poll_hits.add(hit.into());
+                    self.connection.hold.wait(counters.messages.get(), counters);
                     return Polled::Ready;
                 }
                 Need::Buffered(need) => need,
@@ -243,8 +244,11 @@ impl Receive {
 
     /// Gives the memory that is not in use back to the kernel.
     fn give_back(&mut self) {
-        self.ahead.give_back();
-        self.connection.handoff.unused(|bytes| segment::give_back(bytes.spare_capacity_mut()));
+        let counters = &self.connection.statistics.receiver;
+        counters.rare_calls.add(self.ahead.give_back().into());
+        self.connection.handoff.unused(|bytes| {
+            counters.rare_calls.add(segment::give_back(bytes.spare_capacity_mut()).into());
+        });
     }
 
     /// Takes note whether the message that is announced has a large value.
@@ -516,14 +520,20 @@ struct LowWater<'c>(&'c Connection);
 
 impl<'c> LowWater<'c> {
     fn raise(connection: &'c Connection, bytes: usize) -> Self {
-        calls::set_low_water(connection.fd(), bytes);
-        LowWater(connection)
+        let raised = LowWater(connection);
+        raised.set(bytes);
+        raised
+    }
+
+    fn set(&self, bytes: usize) {
+        self.0.statistics.receiver.setsockopts.add(1);
+        calls::set_low_water(self.0.fd(), bytes);
     }
 }
 
 impl Drop for LowWater<'_> {
     fn drop(&mut self) {
-        calls::set_low_water(self.0.fd(), 1);
+        self.set(1);
     }
 }
 

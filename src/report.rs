@@ -26,7 +26,7 @@ pub fn print(connection: &Connection) {
 }
 
 /// The rows of a block, in order.
-fn rows<C: Count>(counters: &Counters<C>) -> [(&'static str, u64); 25] {
+fn rows<C: Count>(counters: &Counters<C>) -> [(&'static str, u64); 28] {
     let c = counters;
     [
         ("messages", &c.messages),
@@ -37,7 +37,10 @@ fn rows<C: Count>(counters: &Counters<C>) -> [(&'static str, u64); 25] {
         ("ppoll", &c.polls),
         ("writes to the eventfd", &c.wake_writes),
         ("reads from the eventfd", &c.wake_reads),
+        ("setsockopt", &c.setsockopts),
+        ("clock_gettime", &c.clock_gettimes),
         ("yields and naps", &c.pauses),
+        ("rare calls", &c.rare_calls),
         ("flushes", &c.flushes),
         ("messages in flushes", &c.flushed_messages),
         ("bytes in flushes", &c.flushed_bytes),
@@ -75,13 +78,12 @@ fn table(statistics: &Statistics) -> String {
             let _ = writeln!(text, "  {name:<26}{sender:>16}{receiver:>16}{others:>16}");
         }
     }
-    let calls = sender.system_calls() + receiver.system_calls() + others.system_calls();
     let sum = |name| -> u64 {
         blocks.iter().flatten().filter(|(other, _)| *other == name).map(|(_, count)| count).sum()
     };
     let flushes = sum("flushes");
     for (name, value, of) in [
-        ("system calls per request", calls, sender.messages.get()),
+        ("system calls per request", statistics.system_calls(), sender.messages.get()),
         ("messages per flush", sum("messages in flushes"), flushes),
         ("bytes per flush", sum("bytes in flushes"), flushes),
     ] {

@@ -72,8 +72,14 @@ pub struct Counters<C> {
     pub wake_writes: C,
     /// Reads from the eventfd.
     pub wake_reads: C,
-    /// Yields and naps, while the sender was staging.
+    /// Calls of setsockopt(2): low-water marks.
+    pub setsockopts: C,
+    /// Calls of clock_gettime(2) for a thread's CPU time. (Other clocks are read without a system call.)
+    pub clock_gettimes: C,
+    /// Yields and naps.
     pub pauses: C,
+    /// All others, none of which comes with every message: gettid(2), madvise(2), shutdown(2), connect(2).
+    pub rare_calls: C,
 
     /// Transmissions of what was staged.
     pub flushes: C,
@@ -141,7 +147,7 @@ impl<C: Count> Counters<C> {
         }
     }
 
-    /// System calls that move or wait for bytes. Not among them: setting a low-water mark, reading a CPU clock.
+    /// All system calls. What is left out says [`ktli_uring_statistics`](crate::ffi::statistics::ktli_uring_statistics).
     pub fn system_calls(&self) -> u64 {
         [
             &self.enters,
@@ -150,7 +156,10 @@ impl<C: Count> Counters<C> {
             &self.polls,
             &self.wake_writes,
             &self.wake_reads,
+            &self.setsockopts,
+            &self.clock_gettimes,
             &self.pauses,
+            &self.rare_calls,
         ]
         .into_iter()
         .map(Count::get)
@@ -182,6 +191,11 @@ impl Statistics {
             peer,
             reported: Mutex::new(false),
         })
+    }
+
+    /// All system calls, anyone's.
+    pub fn system_calls(&self) -> u64 {
+        self.sender.system_calls() + self.receiver.system_calls() + self.others.system_calls()
     }
 }
 
@@ -234,8 +248,11 @@ mod tests {
         counters.polls.add(8);
         counters.wake_writes.add(16);
         counters.wake_reads.add(32);
-        counters.pauses.add(64);
-        counters.messages.add(1000);
-        assert_eq!(counters.system_calls(), 127);
+        counters.setsockopts.add(64);
+        counters.clock_gettimes.add(128);
+        counters.pauses.add(256);
+        counters.rare_calls.add(512);
+        counters.messages.add(10000);
+        assert_eq!(counters.system_calls(), 1023);
     }
 }

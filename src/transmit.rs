@@ -198,7 +198,7 @@ impl Transmit {
         self.begin_hold();
         let result = self.send_all(&mut wire, Some(message), deadline);
         drop(wire);
-        self.connection.hold.end();
+        self.connection.hold.end(&self.connection.statistics.sender);
         if result.is_err() {
             // Messages before this one may be left on the wire.
             wake(&self.connection);
@@ -211,7 +211,7 @@ impl Transmit {
     /// have been received, if the drive answers in order.
     fn begin_hold(&mut self) {
         let answer = self.connection.statistics.receiver.messages.get() + self.ahead();
-        self.connection.hold.begin(calls::thread_id(), answer);
+        self.connection.hold.begin(calls::thread_id(&self.connection.statistics.sender), answer);
     }
 
     /// Copies a small message into the staging area.
@@ -270,7 +270,7 @@ impl Transmit {
     fn flush_staged(&mut self, deadline: &Deadline) -> Result<(), Errno> {
         self.begin_hold();
         let flushed = self.flush(deadline);
-        self.connection.hold.end();
+        self.connection.hold.end(&self.connection.statistics.sender);
         if let Err(errno) = flushed {
             debug!("a flush by the sender has failed: {errno}");
             if let Some(errno) = self.connection.send_error() {
@@ -494,6 +494,7 @@ impl Transmit {
     /// be among that.
     fn wake_after_all(&self) {
         if self.is_sqpoll() {
+            self.connection.statistics.sender.wake_writes.add(1);
             self.connection.wake.wake();
         }
     }

@@ -14,8 +14,11 @@ use crate::statistics::{Count, Statistics};
 /// working, since `size` tells how many they know.
 ///
 /// The *sender* is the thread that calls send, the *receiver* the one that calls poll and receive, and the
-/// *others* are the library's own thread, disconnect and exit. System calls for making and connecting
-/// sockets and rings are not counted, nor is what the C library does to wait for a lock.
+/// *others* are the library's own thread, disconnect and exit. All system calls that are made for the
+/// connection are counted, but for these: those that make, connect and close sockets and rings, those by which the
+/// C library gets memory, those that wait for a lock, those that start or wake the library's own thread and by which
+/// it waits, and those that write log lines and tables. Where the kernel cannot tell the time without a system call
+/// (see the vDSO in vdso(7)), reading a clock is one more that is not counted.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[allow(non_camel_case_types, reason = "a C name")]
@@ -50,7 +53,8 @@ pub struct ktli_uring_statistics {
     pub receiver_polls: u64,
     /// The receiver's reads from the eventfd.
     pub receiver_wake_reads: u64,
-    /// The receiver's yields and short sleeps, while the sender was staging a message.
+    /// The receiver's yields and short sleeps: while the sender was staging a message, or had not let go of the request
+    /// whose answer is there; between two looks with KTLI_URING_SPIN.
     pub receiver_pauses: u64,
     /// The others' calls of sendmsg(2).
     pub other_sendmsgs: u64,
@@ -82,7 +86,8 @@ pub struct ktli_uring_statistics {
 
     /// Transmissions, anyone's, of which the kernel took less than was offered, or nothing.
     pub short_sends: u64,
-    /// Waits, of either half, for room in a full socket; on a ring those of the sender that took 40 ms.
+    /// Waits, of either half, for room in a full socket. Where one operation on a ring waits by itself until all has
+    /// left, those of the sender that took 40 ms.
     pub socket_full_waits: u64,
 
     /// Transmissions of large messages straight from the caller's memory.
@@ -113,6 +118,26 @@ pub struct ktli_uring_statistics {
     pub direct_receives: u64,
     /// Bytes that came in them.
     pub direct_received_bytes: u64,
+
+    /// The sender's calls of clock_gettime(2), for its CPU time.
+    pub sender_clock_gettimes: u64,
+    /// The sender's yields and short sleeps. None but with KTLI_URING_SEND=chunked, or where something has failed.
+    pub sender_pauses: u64,
+    /// The sender's calls of gettid(2), one for each thread that sends.
+    pub sender_rare_calls: u64,
+    /// The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for.
+    pub receiver_setsockopts: u64,
+    /// The receiver's calls of clock_gettime(2), for the sender's CPU time.
+    pub receiver_clock_gettimes: u64,
+    /// The receiver's calls of gettid(2), one for each thread that receives, and of madvise(2), where a session is
+    /// idle.
+    pub receiver_rare_calls: u64,
+    /// The others' short sleeps. Those for several connections at a time are counted for one of them.
+    pub other_pauses: u64,
+    /// Calls of shutdown(2) and connect(2) that end a connection, whoever makes them.
+    pub other_rare_calls: u64,
+    /// All system calls together: the sum of all those above.
+    pub system_calls: u64,
 }
 
 // SAFETY: `repr(C)`, `size` comes first, and all members are numbers.
@@ -169,6 +194,15 @@ impl ktli_uring_statistics {
             receive_hits: receiver.receive_hits.get(),
             direct_receives: receiver.direct.get(),
             direct_received_bytes: receiver.direct_bytes.get(),
+            sender_clock_gettimes: sender.clock_gettimes.get(),
+            sender_pauses: sender.pauses.get(),
+            sender_rare_calls: sender.rare_calls.get(),
+            receiver_setsockopts: receiver.setsockopts.get(),
+            receiver_clock_gettimes: receiver.clock_gettimes.get(),
+            receiver_rare_calls: receiver.rare_calls.get(),
+            other_pauses: others.pauses.get(),
+            other_rare_calls: others.rare_calls.get(),
+            system_calls: statistics.system_calls(),
         }
     }
 }

@@ -12,7 +12,10 @@ use std::{io, os::fd::BorrowedFd, time::Duration};
 use io_uring::{opcode, squeue};
 
 use super::{Completion, File, Kind, Ring, Tag};
-use crate::socket::segment::{Batch, Out, Segment, header};
+use crate::{
+    socket::segment::{Batch, Out, Segment, header},
+    statistics::Count,
+};
 
 /// Size of a piece.
 pub const CHUNK: usize = 256 << 10;
@@ -105,6 +108,7 @@ impl Chain<'_> {
             if !self.cancelling {
                 tries += 1;
                 if tries > 3 {
+                    self.ring.counters.pauses.add(1);
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 self.ring.push_cancel(self.first.plus(index));
@@ -150,7 +154,10 @@ pub fn send_chain(
     let first = unsafe { ring.push_chain(Kind::Send, entries) };
     let mut chain = Chain { ring, first, results: headers.iter().map(|_| None).collect(), cancelling: false };
     let mut failure = None;
+    let mut waited = false;
     while chain.outstanding() > 0 {
+        // A wait that was in vain was one for room.
+        chain.ring.counters.full_waits.add(std::mem::replace(&mut waited, true).into());
         match wait() {
             Some(timeout) => {
                 failure = chain.ring.enter(chain.outstanding(), Some(timeout)).err();

@@ -36,6 +36,7 @@ use crate::statistics::{Count, Counters, Own};
 
 /// Flags of io_uring_enter(2), which the io-uring crate keeps to itself.
 const GETEVENTS: u32 = 1;
+const SQ_WAKEUP: u32 = 2;
 const EXT_ARG: u32 = 8;
 
 /// What a completion belongs to: the low byte of `user_data`. Above it stands a sequence number, so
@@ -231,6 +232,7 @@ impl Ring {
         // next one, and it becomes visible to the kernel's thread all at once.
         while self.queued() > 0 {
             let _ = self.enter(0, None);
+            self.counters.pauses.add(1);
             std::thread::yield_now();
         }
         // SAFETY: Passed on to the caller.
@@ -267,10 +269,17 @@ impl Ring {
     /// Submits what is queued and waits until `want` completions can be reaped, `timeout` has passed
     /// (`None`: no limit) or a signal came. Errors that only mean "look again" are not reported.
     fn enter(&mut self, want: usize, timeout: Option<Duration>) -> io::Result<()> {
-        if want > 0 || self.is_entered_to_submit() {
-            self.counters.enters.add(1);
+        if want == 0 && !self.is_entered_to_submit() {
+            return Ok(());
         }
+        self.counters.enters.add(1);
         let result = match timeout {
+            _ if want == 0 && self.is_sqpoll() => {
+                // The crate would look at the flags once more, and might not call the kernel after all: then what
+                // is counted would not be what is done.
+                // SAFETY: No pointers are involved. The kernel's thread takes what is queued by itself.
+                unsafe { self.uring.submitter().enter::<libc::sigset_t>(0, 0, GETEVENTS | SQ_WAKEUP, None) }
+            }
             Some(timeout) if want > 0 => {
                 let timespec = types::Timespec::from(timeout);
                 let args = types::SubmitArgs::new().timespec(&timespec);
@@ -296,9 +305,9 @@ impl Ring {
     }
 
     /// Is a system call needed for submitting? With SQPOLL only where the kernel's thread sleeps or the kernel
-    /// asks for it: the crate looks at the same flags.
+    /// asks for it.
     fn is_entered_to_submit(&mut self) -> bool {
-        if !self.uring.params().is_setup_sqpoll() {
+        if !self.is_sqpoll() {
             return true;
         }
         let queue = self.uring.submission();
@@ -312,6 +321,7 @@ impl Ring {
             // No error is known that could come here; giving up would leave memory in the kernel's
             // hands, so this looks again instead.
             error!("io_uring_enter failed while an operation was in flight: {error}");
+            self.counters.pauses.add(1);
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -10,7 +10,10 @@ use std::{io, os::fd::BorrowedFd, time::Duration};
 use io_uring::opcode;
 
 use super::{File, Kind, Ring, transmit::operate};
-use crate::socket::segment::{Batch, Out};
+use crate::{
+    socket::segment::{Batch, Out},
+    statistics::Count,
+};
 
 /// One step: sends as much of `batch` as the socket takes, after waiting for room if it takes nothing. `wait` tells
 /// how long the next wait may be, or `None` to give up; then nothing is sent.
@@ -33,6 +36,7 @@ pub fn send_some(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             result => return result,
         }
+        ring.counters.full_waits.add(1);
         let entry = ring.entry(File::Socket, fd, |fd| opcode::PollAdd::new(fd, libc::POLLOUT as u32).build());
         // SAFETY: A poll points to no memory.
         if unsafe { operate(ring, Kind::Room, entry, wait) }? == 0 {

@@ -62,9 +62,8 @@ pub(super) unsafe fn operate(
     let mut failure = None;
     let mut waited = false;
     loop {
-        if std::mem::replace(&mut waited, true) {
-            operation.ring.counters.full_waits.add(1);
-        }
+        // A wait that was in vain was one for room.
+        operation.ring.counters.full_waits.add(std::mem::replace(&mut waited, true).into());
         match wait() {
             Some(timeout) => failure = operation.ring.enter(1, Some(timeout)).err(),
             None => operation.settle(),

@@ -12,7 +12,7 @@
 use io_uring::opcode;
 
 use super::{File, Kind, Ring};
-use crate::socket::calls::Wake;
+use crate::{socket::calls::Wake, statistics::Count};
 
 /// What is written to an eventfd.
 static ONE: u64 = 1;
@@ -26,6 +26,7 @@ pub fn wake(ring: &mut Ring, wake: &Wake) -> bool {
     while let Some(completion) = ring.reap() {
         if completion.tag.is(Kind::Wake) && completion.result().is_err() {
             // No error is known that could come here, and the sweeper would send what it held back.
+            ring.counters.wake_writes.add(1);
             wake.wake();
         }
     }

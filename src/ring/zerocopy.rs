@@ -15,7 +15,10 @@ use io_uring::opcode;
 use log::error;
 
 use super::{Completion, File, Kind, Ring, Tag};
-use crate::socket::segment::{Batch, Out};
+use crate::{
+    socket::segment::{Batch, Out},
+    statistics::Count,
+};
 
 /// Makes the notification tell whether the kernel copied after all. Linux 6.1 does not know it and answers EINVAL,
 /// which its callers take for "not to be had". The io-uring crate does not have it.
@@ -93,6 +96,7 @@ impl Transmission<'_> {
             if let Err(error) = self.ring.enter(1, Some(timeout)) {
                 // No error is known that could come here; giving up would leave memory in the kernel's hands.
                 error!("io_uring_enter failed while a notification was awaited: {error}");
+                self.ring.counters.pauses.add(1);
                 std::thread::sleep(Duration::from_millis(1));
             }
             self.reap();
@@ -132,7 +136,10 @@ pub fn send_all(
     let mut transmission =
         Transmission { ring, tag, result: None, awaited: false, notified: false, copied: false, cut };
     let mut failure = None;
+    let mut waited = false;
     while transmission.result.is_none() {
+        // A wait that was in vain was one for room.
+        transmission.ring.counters.full_waits.add(std::mem::replace(&mut waited, true).into());
         match wait() {
             Some(timeout) => failure = transmission.ring.enter(1, Some(timeout)).err(),
             None => transmission.settle(),

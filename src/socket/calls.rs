@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::segment::{Batch, In, Out};
+use crate::statistics::{Count, Counters, Own};
 
 /// What `wait` reports of one descriptor.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -62,13 +63,15 @@ pub fn receive(fd: BorrowedFd<'_>, batch: &Batch<'_, In>) -> io::Result<usize> {
     check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut header, libc::MSG_DONTWAIT) })
 }
 
-/// The thread that calls this, as the kernel counts threads.
-pub fn thread_id() -> i32 {
+/// The thread that calls this, as the kernel counts threads. It is asked for once in each thread, which is counted in
+/// `counters`.
+pub fn thread_id(counters: &Counters<Own>) -> i32 {
     thread_local! {
         static MINE: Cell<i32> = const { Cell::new(0) };
     }
     MINE.with(|mine| {
         if mine.get() == 0 {
+            counters.rare_calls.add(1);
             // SAFETY: No pointers are involved.
             mine.set(unsafe { libc::gettid() });
         }

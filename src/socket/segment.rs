@@ -124,23 +124,24 @@ pub fn zeroed(len: usize) -> Option<Box<[u8]>> {
     }
 }
 
-/// Gives the pages of unused memory back to the kernel. They are there again when they are next touched.
-pub fn give_back(memory: &mut [MaybeUninit<u8>]) {
+/// Gives the pages of unused memory back to the kernel. They are there again when they are next touched. True if there
+/// were any, which took a system call.
+pub fn give_back(memory: &mut [MaybeUninit<u8>]) -> bool {
     // SAFETY: The memory is borrowed for this call, and has no content yet.
-    unsafe { forget(memory.as_mut_ptr().cast(), memory.len()) };
+    unsafe { forget(memory.as_mut_ptr().cast(), memory.len()) }
 }
 
 /// As [`give_back`], for bytes whose values do not matter any more: what they are afterwards is not said.
-pub fn give_back_bytes(memory: &mut [u8]) {
+pub fn give_back_bytes(memory: &mut [u8]) -> bool {
     // SAFETY: The memory is borrowed for this call, and bytes may have any value.
-    unsafe { forget(memory.as_mut_ptr(), memory.len()) };
+    unsafe { forget(memory.as_mut_ptr(), memory.len()) }
 }
 
-/// Drops the pages that lie wholly in `len` bytes at `memory`.
+/// Drops the pages that lie wholly in `len` bytes at `memory`. True if there are any.
 ///
 /// # Safety
 /// The memory must be the caller's alone, and its content of no importance.
-unsafe fn forget(memory: *mut u8, len: usize) {
+unsafe fn forget(memory: *mut u8, len: usize) -> bool {
     // SAFETY: No pointers are involved.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
     let start = memory.addr().next_multiple_of(page) - memory.addr();
@@ -150,6 +151,7 @@ unsafe fn forget(memory: *mut u8, len: usize) {
         // leaves them as they are.
         unsafe { libc::madvise(memory.add(start).cast(), len, libc::MADV_DONTNEED) };
     }
+    len > 0
 }
 
 /// The most pieces that one operation is given.
@@ -226,14 +228,14 @@ mod tests {
     fn what_is_given_back_is_whole_pages_and_stays_usable() {
         let mut memory = vec![1_u8; 40_000];
         memory.clear();
-        give_back(memory.spare_capacity_mut());
+        assert!(give_back(memory.spare_capacity_mut()));
         memory.resize(40_000, 2);
         assert!(memory.iter().all(|byte| *byte == 2));
         // What is beside it is untouched.
         memory.truncate(1000);
         give_back(memory.spare_capacity_mut());
         assert!(memory.iter().all(|byte| *byte == 2));
-        give_back(&mut []);
+        assert!(!give_back(&mut []));
     }
 
     #[test]

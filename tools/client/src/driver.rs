@@ -28,32 +28,14 @@ pub const URING: Driver = Driver { name: "ktli-uring", table: &ktli_uring::ffi::
 fn calls(dh: *mut c_void) -> u64 {
     // SAFETY: All bytes zero is a valid structure of numbers, its size is set before the call, and the driver
     // fills in no more than that.
-    let counted = unsafe {
+    unsafe {
         let mut statistics: ktli_uring_statistics = std::mem::zeroed();
         statistics.size = size_of_val(&statistics);
         if ktli_uring_stats(dh, &mut statistics) != 0 {
             return 0;
         }
-        statistics
-    };
-    [
-        counted.sender_enters,
-        counted.sender_sendmsgs,
-        counted.sender_polls,
-        counted.sender_wake_writes,
-        counted.receiver_enters,
-        counted.receiver_sendmsgs,
-        counted.receiver_recvmsgs,
-        counted.receiver_polls,
-        counted.receiver_wake_reads,
-        counted.receiver_pauses,
-        counted.other_sendmsgs,
-        counted.other_recvmsgs,
-        counted.other_polls,
-        counted.other_wake_writes,
-    ]
-    .into_iter()
-    .sum()
+        statistics.system_calls
+    }
 }
 
 /// The socket driver's flow.
