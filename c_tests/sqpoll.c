@@ -6,87 +6,20 @@
  * `stage` in transmit.rs), or when that thread is not woken. A wake-up lost with the sender's ring (`wake_after_all`)
  * cannot be made to happen at will.
  */
-#include "harness.h"
+#include "traced.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 FORKS_WITH_THREADS
 
-enum { MESSAGE = 40, VALUE = 512, WARM_UP = 200, COUNTED = 2000, CALLS = 512 };
+enum { MESSAGE = 40, VALUE = 512, WARM_UP = 200, COUNTED = 2000 };
 
 static struct peer peer;
+static struct traced traced; /* the sender */
 static void *dh;
 static atomic_int answered;
 static atomic_bool stop;
-
-/* ---- Counting a thread's system calls: a seccomp filter on that thread alone reports each to another one. ---- */
-
-static atomic_long calls[CALLS];
-
-/* From now on the calls of this thread are counted. The kernel waits for the counter each time. */
-static int count_my_calls(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		/* The test's own waiting. */
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_clock_nanosleep, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {COUNT(code), code};
-
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
-}
-
-static atomic_int listener;
-static atomic_bool counted;
-
-static void *count_calls(void *argument)
-{
-	while (listener == 0)
-		sleep_ms(1);
-	for (;;) {
-		struct pollfd waiting = {listener, POLLIN, 0};
-		struct seccomp_notif call;
-		struct seccomp_notif_resp go_on = {.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-
-		if (poll(&waiting, 1, 100) < 1 || !(waiting.revents & POLLIN)) {
-			if (counted)
-				return argument;
-			continue;
-		}
-		memset(&call, 0, sizeof(call));
-		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) == -1)
-			continue;
-		calls[(unsigned)call.data.nr < CALLS ? call.data.nr : 0]++;
-		go_on.id = call.id;
-		CHECK(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on) == 0 || errno == ENOENT);
-	}
-}
-
-static long count(int nr)
-{
-	long sum = 0;
-
-	if (nr >= 0)
-		return calls[nr];
-	for (int i = 0; i < CALLS; i++)
-		sum += calls[i];
-	return sum;
-}
-
-static void forget_calls(void)
-{
-	for (int i = 0; i < CALLS; i++)
-		calls[i] = 0;
-}
 
 /* ---- A drive that answers everything, and a receiver. ---- */
 
@@ -164,34 +97,31 @@ static void *send_counted(void *argument)
 {
 	int outstanding = *(int *)argument;
 
-	listener = count_my_calls();
-	if (listener == -1)
-		skip("no seccomp filter can be had");
+	/* But for the test's own waiting. */
+	trace_me(&traced, __NR_clock_nanosleep);
 	send_many(WARM_UP, outstanding, 0);
-	forget_calls();
+	trace_anew(&traced);
 	send_many(COUNTED, outstanding, 0);
+	trace_no_more(&traced);
 	printf("%d outstanding: %ld calls: %ld write, %ld sendmsg, %ld io_uring_enter, %ld futex\n", outstanding,
-	       count(-1), count(__NR_write), count(__NR_sendmsg), count(__NR_io_uring_enter), count(__NR_futex));
+	       traced_calls(&traced), traced.calls[__NR_write], traced.calls[__NR_sendmsg],
+	       traced.calls[__NR_io_uring_enter], traced.calls[__NR_futex]);
 	return NULL;
 }
 
 static void run_counted(bool sqpoll, int outstanding)
 {
-	pthread_t receiver, counter;
+	pthread_t receiver;
 
 	/* An idle time that is never over here. */
 	connect_all(sqpoll, 30000);
 	receiver = start_thread(receive_all, NULL);
 	sleep_ms(50);
-	listener = 0;
-	counted = false;
-	/* Before the filter is there, which threads inherit: this one, and the driver's own. */
+	/* The driver's own thread, before the filter is there. */
 	send_many(1, 1, 0);
-	counter = start_thread(count_calls, NULL);
+	trace_begin(&traced);
 	join_thread(start_thread(send_counted, &outstanding));
-	counted = true;
-	join_thread(counter);
-	close(listener);
+	trace_end(&traced);
 	disconnect_all(receiver);
 }
 
@@ -201,11 +131,11 @@ static void no_calls(void)
 
 	for (size_t i = 0; i < COUNT(OUTSTANDING); i++) {
 		run_counted(true, OUTSTANDING[i]);
-		CHECK_EQ(count(__NR_write), 0);
-		CHECK_EQ(count(__NR_sendmsg), 0);
-		CHECK_EQ(count(__NR_io_uring_enter), 0);
+		CHECK_EQ(traced.calls[__NR_write], 0);
+		CHECK_EQ(traced.calls[__NR_sendmsg], 0);
+		CHECK_EQ(traced.calls[__NR_io_uring_enter], 0);
 		/* A lock that the receiver holds at this moment, or the sweeper who slept: seldom. */
-		COMPARE(count(-1), <, COUNTED / 50);
+		COMPARE(traced_calls(&traced), <, COUNTED / 50);
 	}
 }
 
@@ -213,7 +143,7 @@ static void no_calls(void)
 static void calls_without(void)
 {
 	run_counted(false, 1);
-	COMPARE(count(__NR_sendmsg), >, COUNTED / 10);
+	COMPARE(traced.calls[__NR_sendmsg], >, COUNTED / 10);
 }
 
 /* The kernel's thread sleeps between the messages: it is called, and each is answered at once, not by the sweeper. */
