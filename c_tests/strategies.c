@@ -29,19 +29,20 @@ static struct way {
 
 static atomic_bool quiet;
 
-static void use(const struct way *way)
+/* How long a send may take: longer than any machine is busy elsewhere, and what is to be measured. */
+enum { PATIENT = 20000, SHORT = 1000 };
+
+static void use(const struct way *way, uint32_t send_timeout)
 {
 	struct ktli_uring_config config = options();
 
 	config.send_strategy = way->strategy;
 	config.sqpoll = way->sqpoll;
 	config.zero_copy = way->zero_copy;
-	config.send_timeout = 1000;
+	config.send_timeout = send_timeout;
 	config.linger = 300;
 	config.send_buffer = MIB(1); /* so that large messages meet a full socket */
 	set_options(config);
-	printf("%s\n", way->name);
-	fflush(stdout);
 }
 
 static void *poll_until_quiet(void *dh)
@@ -119,7 +120,7 @@ struct stuck {
 	void *dh;
 	size_t count;
 	int result, error;
-	double returned, cpu;
+	double begun, returned, cpu;
 };
 
 static void *send_stuck(void *argument)
@@ -128,6 +129,7 @@ static void *send_stuck(void *argument)
 	uint8_t *bytes = allocate(stuck->count);
 
 	pattern(bytes, stuck->count, 1, 0);
+	stuck->begun = now();
 	stuck->cpu = thread_cpu();
 	stuck->result = send_bytes(stuck->dh, bytes, stuck->count);
 	stuck->error = errno;
@@ -183,7 +185,7 @@ static void ended(enum end end, size_t count, const struct way *way)
 		break;
 	case STOPPED:
 		CHECK_EQ(stuck.error, ETIMEDOUT);
-		CHECK_TIME(stuck.returned - begun, 0.7, 1.5);
+		CHECK_TIME(stuck.returned - stuck.begun, 0.95, 1.7);
 		/* Waiting for a full socket costs nothing. */
 		CHECK_CPU(stuck.cpu, 0.3);
 		break;
@@ -210,10 +212,13 @@ int main(void)
 	for (size_t i = 0; i < COUNT(WAYS); i++) {
 		double begun = now();
 
-		use(&WAYS[i]);
+		printf("%s\n", WAYS[i].name);
+		fflush(stdout);
+		use(&WAYS[i], PATIENT);
 		intact(0, 0);
 		intact(10007, KIB(64));
 		printf("intact: %.3f s\n", now() - begun);
+		use(&WAYS[i], SHORT);
 		for (enum end end = 0; end < ENDS; end++)
 			ended(end, MIB(32), &WAYS[i]);
 		/* All of it in the socket, and nothing acknowledged. */
