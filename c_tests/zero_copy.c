@@ -2,8 +2,8 @@
  * KTLI_URING_ZC: send waits until the drive has acknowledged, gives up sending without a copy where the kernel
  * copies all the same, says so once, and copies where no memory may be pinned. SPDX-License-Identifier: MIT OR
  * Apache-2.0
- * Fails when ring/zerocopy.rs returns before the notification, when zerocopy.rs does not count what was in vain or
- * says it for each connection, or when a shortage of pinned memory fails a send.
+ * Fails when ring/zerocopy.rs returns before the notification, when zerocopy.rs does not count what was in vain,
+ * stops too soon or too late or says it for each connection, or when a shortage of pinned memory fails a send.
  */
 #include "harness.h"
 
@@ -35,8 +35,10 @@ static void read_large(struct peer *peer)
 	free(bytes);
 }
 
-static void send_large(int count)
+/* So many sends are to be without a copy, the first ones. */
+static void send_large(int count, int without)
 {
+	struct ktli_uring_statistics counted = {.size = sizeof(counted)};
 	struct peer peer;
 	uint8_t *bytes = allocate(LARGE);
 	void *dh = open_session();
@@ -49,20 +51,24 @@ static void send_large(int count)
 		CHECK_EQ(send_bytes(dh, bytes, LARGE), LARGE);
 		memset(bytes, 0xee, LARGE);
 	}
+	CHECK_EQ(ktli_uring_stats(dh, &counted), 0);
+	CHECK_EQ(counted.large_sent_bytes, (size_t)count * LARGE);
+	CHECK_EQ(counted.zero_copy_sends, without);
+	CHECK_EQ(counted.zero_copy_copied, without);
 	peer_join(&peer);
 	peer_end(&peer);
 	free(bytes);
 	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
 }
 
-/* Loopback always copies. */
+/* Loopback always copies, and after eight in vain it is over. */
 static void gives_up(void)
 {
-	send_large(7);
+	send_large(7, 7);
 	CHECK_EQ(usual, 0);
-	send_large(20);
+	send_large(20, 8);
 	CHECK_EQ(usual, 1);
-	send_large(20);
+	send_large(20, 8);
 	CHECK_EQ(usual, 1);
 }
 
@@ -154,7 +160,7 @@ static void no_memory(void)
 	/* Root may lock what it likes. */
 	if (geteuid() == 0 && (setgid(65534) == -1 || setuid(65534) == -1))
 		skip("the privilege to lock memory cannot be given up");
-	send_large(20);
+	send_large(20, 0);
 	CHECK_EQ(pinned, 20);
 	CHECK_EQ(usual, 0);
 }
