@@ -54,18 +54,14 @@ impl Hold {
 
     // The sender's side. ---------------------------------------------------------------------------
 
-    /// A message is about to leave before its `send` returns. The answer is the one before which so many messages
-    /// have been received.
-    pub fn begin(&self, thread: i32, answer: u64) {
+    /// A message is about to leave before its `send` returns, which is when the value that this gives is dropped. The
+    /// answer is the one before which so many messages have been received.
+    /// Counts in `counters`.
+    pub fn begin<'h>(&'h self, thread: i32, answer: u64, counters: &'h Counters<Own>) -> Inside<'h> {
         self.thread.store(thread, Ordering::Relaxed);
         self.answer.store(answer, Ordering::Relaxed);
         self.since.store(INSIDE, Ordering::Release);
-    }
-
-    /// That `send` is about to return. Counts in `counters`.
-    pub fn end(&self, counters: &Counters<Own>) {
-        counters.clock_gettimes.add(1);
-        self.since.store(calls::own_cpu_time().clamp(1, INSIDE - 1), Ordering::Release);
+        Inside { hold: self, counters }
     }
 
     /// The sender is back, and has let all earlier requests go.
@@ -118,9 +114,26 @@ impl Hold {
     }
 }
 
+/// A `send` is on its way. Dropped when it is about to return, also by a panic: every later answer would wait for as
+/// long as one may.
+pub struct Inside<'h> {
+    hold: &'h Hold,
+    counters: &'h Counters<Own>,
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.counters.clock_gettimes.add(1);
+        self.hold.since.store(calls::own_cpu_time().clamp(1, INSIDE - 1), Ordering::Release);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, mpsc};
+    use std::{
+        mem, panic,
+        sync::{Arc, mpsc},
+    };
 
     use super::*;
 
@@ -136,8 +149,8 @@ mod tests {
         let sender = thread::spawn({
             let hold = Arc::clone(&hold);
             move || {
-                hold.begin(calls::thread_id(&counters()), 7);
-                hold.end(&counters());
+                let mine = counters();
+                drop(hold.begin(calls::thread_id(&mine), 7, &mine));
                 // What a sender does after `send`, and more: it runs, then it sleeps.
                 ready.send(()).unwrap();
                 let _ = stopped.recv();
@@ -157,25 +170,49 @@ mod tests {
         let hold = Arc::new(Hold::new());
         thread::spawn({
             let hold = Arc::clone(&hold);
-            move || hold.begin(calls::thread_id(&counters()), 7)
+            move || {
+                let mine = counters();
+                mem::forget(hold.begin(calls::thread_id(&mine), 7, &mine));
+            }
         })
         .join()
         .unwrap();
         let begun = Instant::now();
-        let counters = counters();
-        hold.wait(7, &counters);
+        let mine = counters();
+        hold.wait(7, &mine);
         assert!(begun.elapsed() >= LIMIT);
-        assert!(counters.pauses.get() > LOOKS.into());
+        assert!(mine.pauses.get() > LOOKS.into());
         hold.clear();
         let begun = Instant::now();
-        hold.wait(7, &counters);
+        hold.wait(7, &mine);
         assert!(begun.elapsed() < LIMIT);
+    }
+
+    #[test]
+    fn a_send_that_panics_is_over() {
+        let hold = Arc::new(Hold::new());
+        thread::spawn({
+            let hold = Arc::clone(&hold);
+            move || {
+                let mine = counters();
+                let _inside = hold.begin(calls::thread_id(&mine), 7, &mine);
+                // A panic without the message that the test's output would have.
+                panic::resume_unwind(Box::new(()));
+            }
+        })
+        .join()
+        .unwrap_err();
+        let begun = Instant::now();
+        hold.wait(7, &counters());
+        assert!(begun.elapsed() < LIMIT / 2);
+        assert_eq!(hold.since.load(Ordering::Relaxed), NOTHING);
     }
 
     #[test]
     fn earlier_answers_do_not_wait() {
         let hold = Hold::new();
-        hold.begin(1, 7);
+        let mine = counters();
+        let _inside = hold.begin(1, 7, &mine);
         let begun = Instant::now();
         hold.wait(6, &counters());
         assert!(begun.elapsed() < LIMIT);
@@ -184,7 +221,8 @@ mod tests {
     #[test]
     fn a_thread_does_not_wait_for_itself() {
         let hold = Hold::new();
-        hold.begin(calls::thread_id(&counters()), 7);
+        let mine = counters();
+        let _inside = hold.begin(calls::thread_id(&mine), 7, &mine);
         let begun = Instant::now();
         hold.wait(7, &counters());
         assert!(begun.elapsed() < LIMIT);

@@ -23,6 +23,7 @@ use crate::{
     engine,
     error::Errno,
     handoff::{Attention, Limit, Staged, Wire},
+    hold::Inside,
     iovec::Cursor,
     ring::{self, Ring},
     socket::{
@@ -126,13 +127,13 @@ impl Transmit {
         }
         if total > STAGED || self.connection.options.send_strategy != SendStrategy::Auto {
             let connection = Arc::clone(&self.connection);
-            self.at_once(connection.handoff.begin_flush(), &mut message, &deadline)?;
+            self.at_once(&connection, connection.handoff.begin_flush(), &mut message, &deadline)?;
             return Ok(self.accepted(total));
         }
         if self.is_better_at_once() {
             let connection = Arc::clone(&self.connection);
             if let Some(wire) = connection.handoff.idle_wire() {
-                self.at_once(wire, &mut message, &deadline)?;
+                self.at_once(&connection, wire, &mut message, &deadline)?;
                 return Ok(self.accepted(total));
             }
         }
@@ -188,30 +189,32 @@ impl Transmit {
         total
     }
 
-    /// Sends a whole message straight from the caller's memory, behind what is on the wire.
+    /// Sends a whole message straight from the caller's memory, behind what is on the wire of this connection.
     fn at_once(
         &mut self,
+        connection: &Connection,
         mut wire: MutexGuard<'_, Wire>,
         message: &mut Message<'_, '_>,
         deadline: &Deadline,
     ) -> Result<(), Errno> {
-        self.begin_hold();
+        let inside = self.begin_hold(connection);
         let result = self.send_all(&mut wire, Some(message), deadline);
         drop(wire);
-        self.connection.hold.end(&self.connection.statistics.sender);
+        drop(inside);
         if result.is_err() {
             // Messages before this one may be left on the wire.
-            wake(&self.connection);
+            wake(connection);
             sweeper::attend();
         }
         result
     }
 
-    /// A message is about to leave before `send` returns. Its answer comes when those to all that are outstanding
-    /// have been received, if the drive answers in order.
-    fn begin_hold(&mut self) {
-        let answer = self.connection.statistics.receiver.messages.get() + self.ahead();
-        self.connection.hold.begin(calls::thread_id(&self.connection.statistics.sender), answer);
+    /// A message is about to leave on this connection before `send` returns. Its answer comes when those to all that
+    /// are outstanding have been received, if the drive answers in order.
+    fn begin_hold<'c>(&mut self, connection: &'c Connection) -> Inside<'c> {
+        let answer = connection.statistics.receiver.messages.get() + self.ahead();
+        let counters = &connection.statistics.sender;
+        connection.hold.begin(calls::thread_id(counters), answer, counters)
     }
 
     /// Copies a small message into the staging area.
@@ -229,7 +232,8 @@ impl Transmit {
         if staged != Staged::Full {
             return Ok(staged);
         }
-        self.flush(deadline)?;
+        let connection = Arc::clone(&self.connection);
+        self.flush(&connection, deadline)?;
         self.attempt(message, ROOM)
     }
 
@@ -268,9 +272,10 @@ impl Transmit {
     /// Sends what was just staged, since nobody else will. It counts as accepted: a failure is one only if
     /// it can never leave.
     fn flush_staged(&mut self, deadline: &Deadline) -> Result<(), Errno> {
-        self.begin_hold();
-        let flushed = self.flush(deadline);
-        self.connection.hold.end(&self.connection.statistics.sender);
+        let connection = Arc::clone(&self.connection);
+        let inside = self.begin_hold(&connection);
+        let flushed = self.flush(&connection, deadline);
+        drop(inside);
         if let Err(errno) = flushed {
             debug!("a flush by the sender has failed: {errno}");
             if let Some(errno) = self.connection.send_error() {
@@ -281,9 +286,8 @@ impl Transmit {
         Ok(())
     }
 
-    /// Sends all that is staged, waiting while the socket is full.
-    fn flush(&mut self, deadline: &Deadline) -> Result<(), Errno> {
-        let connection = Arc::clone(&self.connection);
+    /// Sends all that is staged on this connection, waiting while the socket is full.
+    fn flush(&mut self, connection: &Connection, deadline: &Deadline) -> Result<(), Errno> {
         let mut wire = connection.handoff.begin_flush();
         self.send_all(&mut wire, None, deadline)
     }
