@@ -2,8 +2,9 @@
  * An answer is not announced before `send` has returned and its caller has run on: an unmodified libkinetic still
  * writes to its request then, which the receiver frees once the answer is there. SPDX-License-Identifier: MIT OR
  * Apache-2.0
- * Fails when poll announces an answer without waiting for the sender (hold.rs), or when `Transmit::send` sends a
- * small message itself although the receiver sleeps and requests enough are outstanding to gather them.
+ * Fails when poll announces an answer without waiting for the sender (hold.rs), when `Transmit::send` sends a
+ * small message itself although the receiver sleeps and requests enough are outstanding to gather them, or when it
+ * takes requests that want no answer for outstanding ones for ever (outstanding.rs).
  */
 #include "harness.h"
 
@@ -233,12 +234,74 @@ static void staged(void)
 	free(bytes);
 }
 
+/* ---- Requests that want no answer, as those of Kinetic's batches. ----
+ *
+ * After them few are outstanding again, so that what is sent to a receiver that sleeps is sent at once.
+ */
+
+static void *poll_and_receive(void *argument)
+{
+	while (!stop) {
+		if (uring_fns.ktli_dfns_poll(dh, 10) == 0)
+			continue;
+		receive_frame(dh, MESSAGE, 0, 1);
+		sem_post(&next);
+	}
+	return argument;
+}
+
+static void one_way(void)
+{
+	uint8_t *frame = make_frame(MESSAGE, 0, 1), *bytes = allocate(FRAME(MESSAGE, 0));
+	pthread_t poller;
+	int early = 0;
+
+	/* The kernel's thread sends what is staged, always. */
+	if (options().sqpoll)
+		return;
+	sem_init(&next, 0, 0);
+	peer_listen(&peer, 0);
+	dh = connected(&peer);
+	stop = false;
+	poller = start_thread(poll_and_receive, NULL);
+	for (int i = 0; i < 16; i++) {
+		CHECK_EQ(send_frame(dh, frame), FRAME(MESSAGE, 0));
+		read_frame(bytes);
+	}
+	/* Nothing more comes. */
+	sleep_ms(200);
+	for (int i = 0; i < STAGED_ROUNDS; i++) {
+		sleep_ms(5);
+		CHECK_EQ(pthread_kill(poller, SIGUSR1), 0);
+		CHECK(sem_wait(&held) == 0);
+		CHECK_EQ(send_frame(dh, frame), FRAME(MESSAGE, 0));
+		early += peer_peek(&peer, FRAME(MESSAGE, 0)) == FRAME(MESSAGE, 0);
+		sem_post(&release);
+		read_frame(bytes);
+		/* This one has its answer. */
+		peer_write(&peer, frame, FRAME(MESSAGE, 0));
+		while (sem_wait(&next) == -1)
+			;
+	}
+	stop = true;
+	join_thread(poller);
+	peer_end(&peer);
+	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+	free(frame);
+	free(bytes);
+	/* The signal may come between two polls. */
+	printf("after requests without an answer: sent at once in %d of %d rounds\n", early, STAGED_ROUNDS);
+	if (early < STAGED_ROUNDS * 3 / 4)
+		FAIL("sent at once in %d of %d rounds only", early, STAGED_ROUNDS);
+}
+
 int main(void)
 {
 	static const uint32_t VALUES[] = {0, 4096, 64 << 10, 256 << 10};
 
 	begin();
 	staged();
+	one_way();
 	if (!choose_processors())
 		skip("the sender can only be overtaken on two processors");
 	for (size_t i = 0; i < COUNT(VALUES); i++)

@@ -18,6 +18,7 @@ use crate::{
     fork::{self, PerProcess},
     handoff::{Flushed, Handoff},
     hold::Hold,
+    outstanding::Settled,
     socket::{
         calls::{self, Wake},
         segment::{Batch, Outgoing},
@@ -37,6 +38,8 @@ pub struct Connection {
     pub handoff: Handoff,
     /// Keeps an answer from overtaking the sender.
     pub hold: Hold,
+    /// What the receiver tells the sender of what is outstanding.
+    pub settled: Settled,
     /// The options with which it was made.
     pub options: Options,
     /// What it has done.
@@ -67,6 +70,7 @@ impl Connection {
             wake: Wake::new()?,
             handoff: Handoff::new(STAGING),
             hold: Hold::new(),
+            settled: Settled::new(),
             options,
             statistics,
             leaving: AtomicBool::new(false),

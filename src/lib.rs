@@ -72,6 +72,8 @@ mod iovec;
 #[forbid(unsafe_code)]
 mod logger;
 #[forbid(unsafe_code)]
+mod outstanding;
+#[forbid(unsafe_code)]
 mod readahead;
 #[forbid(unsafe_code)]
 mod receive;

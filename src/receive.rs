@@ -26,6 +26,7 @@ use crate::{
     framing::{Framing, Need},
     handoff::Flushed,
     iovec::Cursor,
+    outstanding::Quiet,
     readahead::ReadAhead,
     ring::{receive::ReceiveRing, setup::ENTRIES},
     socket::{
@@ -123,6 +124,7 @@ pub struct Receive {
     spin: Spin,
     /// The last wait was a long one: the next is likely to be.
     idle: bool,
+    quiet: Quiet,
     /// When the memory that is not in use goes back to the kernel; `None` when it has gone.
     keep_until: Option<Instant>,
 }
@@ -140,6 +142,7 @@ impl Receive {
             large: false,
             spin,
             idle: false,
+            quiet: Quiet::new(),
             keep_until: None,
         }
     }
@@ -172,7 +175,10 @@ impl Receive {
             hit = false;
             let slept = if self.idle { self.sleep_through(deadline) } else { Slept::Not };
             let waited = match slept {
-                Slept::TimedOut => return Polled::TimedOut,
+                Slept::TimedOut => {
+                    self.note_quiet();
+                    return Polled::TimedOut;
+                }
                 // Something to read, most likely: asking the ring for it would only take longer.
                 Slept::Readable => self.look(need).map(|_| Waited::Done),
                 Slept::Not => self.read_ahead(need, deadline),
@@ -182,6 +188,7 @@ impl Receive {
                 Ok(Waited::TimedOut) => {
                     self.idle = true;
                     self.keep_until = Some(Instant::now() + KEEP);
+                    self.note_quiet();
                     return Polled::TimedOut;
                 }
                 Ok(Waited::Leaving) => return Polled::Over,
@@ -240,6 +247,13 @@ impl Receive {
             // What is wrong the receive will tell.
             Err(_) => Slept::Not,
         }
+    }
+
+    /// Takes note of a poll in which no message has come, and as a rule nothing at all.
+    fn note_quiet(&mut self) {
+        let Connection { statistics, settled, .. } = &*self.connection;
+        let (sent, received) = (statistics.sender.messages.get(), statistics.receiver.messages.get());
+        self.quiet.goes_on(Instant::now(), sent, received, settled);
     }
 
     /// Gives the memory that is not in use back to the kernel.
@@ -407,7 +421,7 @@ impl Receive {
 
     /// Looks at the result of a receive: how many bytes, if any; an end or an error is the
     /// connection's death.
-    fn conclude(&self, result: Option<io::Result<usize>>) -> Result<Option<usize>, Errno> {
+    fn conclude(&mut self, result: Option<io::Result<usize>>) -> Result<Option<usize>, Errno> {
         let error = match result {
             None => return Ok(None),
             // Whoever has killed the connection has shut the socket down.
@@ -420,7 +434,10 @@ impl Receive {
                 warn!("the drive has closed the connection{}", if inside { " inside a message" } else { "" });
                 return Err(errno);
             }
-            Some(Ok(count)) => return Ok(Some(count)),
+            Some(Ok(count)) => {
+                self.quiet.broken();
+                return Ok(Some(count));
+            }
             Some(Err(error))
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
             {

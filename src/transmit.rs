@@ -25,12 +25,13 @@ use crate::{
     handoff::{Attention, Limit, Staged, Wire},
     hold::Inside,
     iovec::Cursor,
+    outstanding::Outstanding,
     ring::{self, Ring},
     socket::{
         self, calls,
         segment::{Batch, Out, Outgoing},
     },
-    statistics::{Count, Statistics},
+    statistics::Count,
     sweeper,
     sync::MutexGuard,
     zerocopy::ZeroCopy,
@@ -91,8 +92,7 @@ enum Engine {
 pub struct Transmit {
     connection: Arc<Connection>,
     engine: Engine,
-    /// The least that was seen of messages sent less messages received.
-    least: i64,
+    outstanding: Outstanding,
     /// How many requests were outstanding at the most of late, when the receiver slept.
     depth: u64,
     /// The sweeper looks after what was staged last.
@@ -104,7 +104,8 @@ impl Transmit {
     /// Of `connection`.
     pub fn new(connection: Arc<Connection>) -> Self {
         let zero_copy = ZeroCopy::new(connection.options.zero_copy);
-        Transmit { connection, engine: Engine::Unmade, least: 0, depth: 0, swept: false, zero_copy }
+        let outstanding = Outstanding::new();
+        Transmit { connection, engine: Engine::Unmade, outstanding, depth: 0, swept: false, zero_copy }
     }
 
     /// Sends a whole message, or fails.
@@ -168,17 +169,12 @@ impl Transmit {
         }
     }
 
-    /// How many requests are outstanding.
-    ///
-    /// Each has one answer, but for the messages that a drive sends unasked and the requests that want none. So
-    /// what counts is the difference between sent and received above the least that was ever seen. Requests
-    /// without an answer leave it too high from then on: messages are staged that could have been sent at once, and
-    /// for those that are sent so the answer is not held back.
+    /// How many requests are outstanding. After requests without an answer it is too many until nothing comes for a
+    /// while: messages are staged that could have been sent at once, and for those that are sent so the answer is
+    /// not held back.
     fn ahead(&mut self) -> u64 {
-        let Statistics { sender, receiver, .. } = &*self.connection.statistics;
-        let difference = sender.messages.get() as i64 - receiver.messages.get() as i64;
-        self.least = self.least.min(difference);
-        (difference - self.least) as u64
+        let Connection { statistics, settled, .. } = &*self.connection;
+        self.outstanding.count(statistics.sender.messages.get(), statistics.receiver.messages.get(), settled)
     }
 
     /// Takes note of a message of so many bytes.
