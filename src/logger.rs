@@ -3,14 +3,14 @@
 //! Inside the library everything uses the `log` facade. A Rust program that has installed a logger of
 //! its own keeps it, and this one is never used.
 
-use std::{
-    io::Write,
-    sync::{Mutex, Once},
-};
+use std::sync::{Mutex, Once};
 
 use log::{LevelFilter, Log, Metadata, Record, warn};
 
-use crate::sync::{lock, lock_soon};
+use crate::{
+    socket::calls,
+    sync::{lock, lock_soon},
+};
 
 /// Receives one line, without a line end.
 pub type Sink = Box<dyn Fn(log::Level, &str) + Send + Sync>;
@@ -32,8 +32,9 @@ impl Log for Logger {
             Some(sink) => sink(record.level(), &text),
             None => {
                 let level = record.level().as_str().to_lowercase();
-                // Not eprintln!, which panics where stderr is a full disk or a closed pipe.
-                let _ = writeln!(std::io::stderr(), "ktli-uring: {level}: {text}");
+                // Not eprintln!, which panics where stderr is a full disk, and ends the program where it is a pipe that
+                // nobody reads, or waits for ever.
+                calls::write_to_stderr(&format!("ktli-uring: {level}: {text}\n"));
             }
         }
     }

@@ -4,7 +4,8 @@ use std::{
     cell::Cell,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
-    time::Duration,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
 };
 
 use super::segment::{Batch, In, Out};
@@ -114,18 +115,51 @@ pub fn set_low_water(fd: BorrowedFd<'_>, bytes: usize) {
     };
 }
 
-/// Writes a text to stderr, as far as that takes it. Unlike the standard library's stderr it has no lock, which another
+/// How long a text waits for room in a full pipe.
+const STDERR_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Writes a text to stderr, as far as that takes it in a tenth of a second; where nobody reads, the texts after it do
+/// not even wait that long. Never raises SIGPIPE. Unlike the standard library's stderr it has no lock, which another
 /// thread may hold while it waits for a full pipe.
 pub fn write_to_stderr(text: &str) {
+    /// The last text has waited in vain.
+    static STUCK: AtomicBool = AtomicBool::new(false);
+    let patience = if STUCK.load(Ordering::Relaxed) { Duration::ZERO } else { STDERR_PATIENCE };
+    let written = without_sigpipe(|| write_until(io::stderr().as_fd(), text, Instant::now() + patience));
+    let stuck = matches!(&written, Err(error) if error.kind() == io::ErrorKind::TimedOut);
+    STUCK.store(stuck, Ordering::Relaxed);
+}
+
+/// Writes a text, waiting for room at most until `deadline`. What is left is that somebody else takes the room between
+/// the look at it and the write, which then waits: the descriptor is not this library's to make it non-blocking.
+fn write_until(fd: BorrowedFd<'_>, text: &str, deadline: Instant) -> io::Result<()> {
     let mut left = text.as_bytes();
     while !left.is_empty() {
-        // SAFETY: The kernel reads as many bytes as `left` has.
-        match check(unsafe { libc::write(libc::STDERR_FILENO, left.as_ptr().cast(), left.len()) }) {
-            Ok(count) => left = &left[count..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return,
+        let room = wait([Interest { fd, read: false, write: true }], Some(until(deadline)))?[0].writable;
+        if room {
+            // A pipe that has any room has it for so much.
+            let piece = &left[..left.len().min(libc::PIPE_BUF)];
+            // SAFETY: The kernel reads as many bytes as `piece` has.
+            match check(unsafe { libc::write(fd.as_raw_fd(), piece.as_ptr().cast(), piece.len()) }) {
+                Ok(count) => {
+                    left = &left[count..];
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if until(deadline).is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
         }
     }
+    Ok(())
+}
+
+/// How long it is until then.
+fn until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 /// Waits with poll(2) until one of up to four descriptors is ready or `timeout` has passed (`None`: no
@@ -204,15 +238,54 @@ impl AsFd for Wake {
 /// Runs `f` with all signals blocked, so that a thread which it starts never runs the program's
 /// signal handlers.
 pub fn with_signals_blocked<R>(f: impl FnOnce() -> R) -> R {
-    // SAFETY: sigset_t is a plain C structure, filled in by sigfillset; pthread_sigmask reads the
-    // first set and writes the second. The old mask is restored below.
-    let old = unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut old: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut old);
-        old
+    // SAFETY: sigfillset fills in the set that it is given.
+    let all = signals(|set| unsafe { libc::sigfillset(set) });
+    with_blocked(&all, f)
+}
+
+/// Runs `f`, which writes to what may be a pipe, and tells by BrokenPipe that nobody can read it: the SIGPIPE with which
+/// the kernel tells the same is taken away before it is delivered.
+fn without_sigpipe(f: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    // SAFETY: sigaddset adds to the set that it is given, which is empty.
+    let pipe = signals(|set| unsafe { libc::sigaddset(set, libc::SIGPIPE) });
+    with_blocked(&pipe, || {
+        // One that the program has blocked and not looked at yet stays; a second one would be the same to it.
+        // SAFETY: sigpending fills in the set.
+        let pending = signals(|set| unsafe { libc::sigpending(set) });
+        // SAFETY: sigismember reads a set that is filled in.
+        let before = unsafe { libc::sigismember(&pending, libc::SIGPIPE) } == 1;
+        let result = f();
+        if !before && matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+            let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            // It is pending for this very thread, so that there is nothing to wait for.
+            // SAFETY: The kernel reads one set and one timespec, and is asked for no details.
+            while unsafe { libc::sigtimedwait(&pipe, std::ptr::null_mut(), &now) } == -1
+                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+            {}
+        }
+        result
+    })
+}
+
+/// A set of signals that `fill` fills in; it gets an empty one.
+fn signals(fill: impl FnOnce(&mut libc::sigset_t) -> libc::c_int) -> libc::sigset_t {
+    // SAFETY: sigset_t is a plain C structure, and sigemptyset makes a set of it.
+    let mut set = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        set
     };
+    // It fails for numbers of signals that do not exist only.
+    fill(&mut set);
+    set
+}
+
+/// Runs `f` with these signals blocked in the calling thread, too.
+fn with_blocked<R>(set: &libc::sigset_t, f: impl FnOnce() -> R) -> R {
+    let old = signals(|old| {
+        // SAFETY: pthread_sigmask reads the first set and writes the second. The old mask is restored below.
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set, old) }
+    });
     let result = f();
     // SAFETY: `old` was filled in above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut()) };
