@@ -138,7 +138,8 @@ impl Connection {
         }
     }
 
-    /// Sends what is pending, without waiting. For threads that have no ring; `by` is where they count.
+    /// Sends what is pending, without waiting. For threads that have no ring; `by` is where they count. What the
+    /// socket does not take now is somebody's who comes by again: the receiver, the sweeper, or who drains it.
     pub fn flush_now<C: Count>(&self, by: &Counters<C>) -> Flushed {
         let flushed = self.handoff.flush(|bytes, messages| {
             let mut batch = Batch::new();

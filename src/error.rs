@@ -33,6 +33,13 @@ impl Errno {
     pub const IO: Errno = Errno(libc::EIO);
 }
 
+impl Errno {
+    /// Is it that the kernel is short of memory, so that the same call may succeed a moment later?
+    pub fn is_shortage(self) -> bool {
+        matches!(self.0, libc::ENOBUFS | libc::ENOMEM)
+    }
+}
+
 impl fmt::Debug for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

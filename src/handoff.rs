@@ -40,7 +40,8 @@ const ABSENT: u8 = 0;
 const AWAKE: u8 = 1;
 /// The receiver sleeps; whoever stages something wakes it.
 const ASLEEP: u8 = 2;
-/// The receiver sleeps until the full socket takes bytes again: waking it earlier would be in vain.
+/// The receiver sleeps until the full socket takes bytes again, or for a moment where the kernel was short of memory:
+/// waking it earlier would be in vain.
 const BLOCKED: u8 = 3;
 /// The receiver is at work on large values, or sleeps until one is there: it comes by too late, and waking it for
 /// a message would cost more than sending that. The sender sends for itself.
@@ -148,6 +149,9 @@ pub enum Flushed {
     All,
     /// The socket is full; bytes are left on the wire.
     Full,
+    /// The kernel is short of memory; bytes are left on the wire. That the socket has room tells nothing: it is to be
+    /// tried again in a while.
+    Short,
     /// Another thread has the wire or is staging.
     Busy,
 }
@@ -235,8 +239,8 @@ impl Handoff {
     /// Sends what is pending without waiting, neither for a lock nor for room in the socket.
     ///
     /// `send` is told, too, how many messages end in the bytes. It returns how many bytes the socket took,
-    /// or `WouldBlock`. Any other error is returned, and what was pending is dropped: the connection is
-    /// broken in the middle of a message.
+    /// or `WouldBlock`. Any other error but a shortage of memory is returned, and what was pending is dropped: the
+    /// connection is broken in the middle of a message.
     pub fn flush(&self, mut send: impl FnMut(&[u8], usize) -> io::Result<usize>) -> io::Result<Flushed> {
         let Some(mut wire) = try_lock(&self.wire) else {
             return Ok(Flushed::Busy);
@@ -261,6 +265,9 @@ impl Handoff {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Full),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error().is_some_and(|number| Errno(number).is_shortage()) => {
+                    return Ok(Flushed::Short);
+                }
                 Err(error) => {
                     let rest = wire.pending().len();
                     wire.sent(rest);
@@ -280,8 +287,8 @@ impl Handoff {
     }
 
     /// May the receiver sleep? Not while something is pending. When true, whoever stages something wakes
-    /// it. With `blocked` it promises to wait for room in the socket, and need not be woken before.
-    /// Receiver's thread.
+    /// it. With `blocked` it promises to try again, when the socket has room or in a while, and need not be woken
+    /// before. Receiver's thread.
     pub fn fall_asleep(&self, blocked: bool, large: bool) -> bool {
         // What a full socket has left on the wire. Whoever leaves something there from now on wakes the
         // receiver by what it stages afterwards, or tries again itself (the sweeper).
@@ -425,6 +432,22 @@ mod tests {
         assert_eq!(flush(8), 3);
         stage(&handoff, b"a");
         assert_eq!(flush(1), 1);
+    }
+
+    #[test]
+    fn what_was_left_by_a_shortage_stays() {
+        let handoff = Handoff::new(100);
+        handoff.arrive();
+        stage(&handoff, b"01234");
+        for errno in [Errno::NOMEM, Errno(libc::ENOBUFS)] {
+            let flushed = handoff.flush(|_, _| Err(io::Error::from_raw_os_error(errno.0)));
+            assert_eq!(flushed.unwrap(), Flushed::Short);
+        }
+        stage(&handoff, b"56789");
+        assert!(!handoff.fall_asleep(false, false) && handoff.fall_asleep(true, false));
+        assert!(handoff.is_neglected(), "the sweeper tries, too");
+        let wire = handoff.begin_flush();
+        assert_eq!((wire.pending(), wire.messages()), (&b"0123456789"[..], 2));
     }
 
     #[test]

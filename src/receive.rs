@@ -64,6 +64,13 @@ const LONG: Duration = Duration::from_millis(2);
 /// fault for every 4 KiB.
 const KEEP: Duration = Duration::from_secs(1);
 
+/// How soon to try again where the kernel is short of memory for what is to be sent.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// A socket that has room and takes nothing for so many times in a row is short of memory, too: TCP says so in this way.
+/// Where it is full, signals may make as many.
+const IN_VAIN: u32 = 50;
+
 /// How long to nap when the sender is staging at this very moment, after some tries.
 const NAP: Duration = Duration::from_micros(50);
 
@@ -563,18 +570,21 @@ fn wait(
 ) -> Result<Waited, Errno> {
     let counters = &connection.statistics.receiver;
     let mut tries = 0;
+    let mut in_vain = 0;
     loop {
+        let before = counters.flushed_bytes.get();
         let flushed = connection
             .handoff
             .flush(|bytes, messages| counters.flush(bytes.len(), messages, receiving.send_now(bytes)));
-        let blocked = match flushed {
-            Ok(flushed) => flushed == Flushed::Full,
-            Err(error) => {
-                debug!("sending what was staged has failed: {error}");
-                connection.fail_send(error.into());
-                false
-            }
-        };
+        let flushed = flushed.unwrap_or_else(|error| {
+            debug!("sending what was staged has failed: {error}");
+            connection.fail_send(error.into());
+            Flushed::All
+        });
+        let blocked = matches!(flushed, Flushed::Full | Flushed::Short);
+        in_vain = if blocked && counters.flushed_bytes.get() == before { in_vain + 1 } else { 0 };
+        // Waiting for room that is there would be no waiting.
+        let short = flushed == Flushed::Short || in_vain > IN_VAIN;
         if receiving.is_done() {
             return Ok(Waited::Done);
         }
@@ -600,7 +610,11 @@ fn wait(
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         counters.sleeps.add(1);
         counters.full_waits.add(blocked.into());
-        let waited = receiving.wait(left, blocked);
+        let waited = if short {
+            receiving.wait(Some(left.map_or(AGAIN, |left| left.min(AGAIN))), false)
+        } else {
+            receiving.wait(left, blocked)
+        };
         connection.handoff.woken(large);
         waited?;
         if receiving.is_done() {
@@ -613,5 +627,73 @@ fn wait(
             return Ok(Waited::TimedOut);
         }
         tries = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::{config::DEFAULTS, handoff::Limit};
+
+    /// A receive that ends when all is sent. Sending fails with each of `errors` first.
+    struct Fake {
+        errors: VecDeque<i32>,
+        sent: Vec<u8>,
+        waits: Vec<(Option<Duration>, bool)>,
+    }
+
+    impl Receiving for Fake {
+        fn is_done(&self) -> bool {
+            !self.sent.is_empty()
+        }
+
+        fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if let Some(errno) = self.errors.pop_front() {
+                return Err(io::Error::from_raw_os_error(errno));
+            }
+            self.sent.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<()> {
+            self.waits.push((timeout, writable));
+            Ok(())
+        }
+    }
+
+    /// Waits with a message that is staged; returns the waits until it has left.
+    fn waits(errors: &[i32]) -> Vec<(Option<Duration>, bool)> {
+        let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        let connection = Connection::new(socket, DEFAULTS).unwrap();
+        connection.handoff.arrive();
+        let limit = Limit { bytes: 100, messages: 1 };
+        connection.handoff.stage(7, limit, |bytes| bytes.extend_from_slice(b"message"), || {}).unwrap();
+        let mut fake = Fake { errors: errors.iter().copied().collect(), sent: vec![], waits: vec![] };
+        assert!(matches!(wait(&connection, &mut fake, false, None), Ok(Waited::Done)));
+        assert_eq!(fake.sent, b"message");
+        assert_eq!(connection.send_error(), None);
+        fake.waits
+    }
+
+    #[test]
+    fn a_full_socket_is_waited_for() {
+        assert_eq!(waits(&[libc::EAGAIN; 3]), [(None, true); 3]);
+    }
+
+    #[test]
+    fn a_shortage_of_memory_is_waited_out_without_a_look_at_the_socket() {
+        assert_eq!(waits(&[libc::ENOBUFS, libc::ENOMEM]), [(Some(AGAIN), false); 2]);
+    }
+
+    #[test]
+    fn a_socket_that_takes_nothing_in_spite_of_its_room_is_not_spun_on() {
+        let waits = waits(&[libc::EAGAIN; 2 * IN_VAIN as usize]);
+        let (first, rest) = waits.split_at(IN_VAIN as usize);
+        assert!(first.iter().all(|wait| *wait == (None, true)));
+        assert!(rest.iter().all(|wait| *wait == (Some(AGAIN), false)));
     }
 }

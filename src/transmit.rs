@@ -12,6 +12,7 @@ use std::{
     cell::OnceCell,
     io::ErrorKind,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -55,6 +56,9 @@ const FEW: u64 = 4;
 
 /// How much waits at most, when the socket is full.
 const ROOM: Limit = Limit { bytes: STAGING, messages: usize::MAX };
+
+/// How soon the rest of a message is tried again for which the kernel is short of memory.
+const SHORTAGE: Duration = Duration::from_millis(1);
 
 /// How often a waiting sender looks whether somebody disconnects.
 pub const LOOK: Duration = Duration::from_millis(40);
@@ -313,6 +317,10 @@ impl Transmit {
             }
             let sent = match self.transmit(&batch, first, deadline, &mut zero_copy) {
                 Ok(sent) => sent,
+                Err(errno) if begun && errno.is_shortage() => {
+                    thread::sleep(SHORTAGE);
+                    continue;
+                }
                 Err(errno) => return Err(self.give_up(errno, begun)),
             };
             first = false;

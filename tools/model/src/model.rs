@@ -24,6 +24,8 @@ struct World {
 struct Socket {
     got: Vec<u8>,
     room: usize,
+    /// So many flushes find the kernel short of memory.
+    shortages: usize,
 }
 
 #[derive(Default)]
@@ -36,7 +38,7 @@ impl World {
     fn new(room: usize) -> Arc<World> {
         Arc::new(World {
             handoff: Handoff::new(CAPACITY),
-            socket: Mutex::new(Socket { got: Vec::new(), room }),
+            socket: Mutex::new(Socket { got: Vec::new(), room, shortages: 0 }),
             wake: Mutex::new(Events::default()),
             woken: Condvar::new(),
         })
@@ -52,6 +54,24 @@ impl World {
         self.socket.lock().unwrap().room += room;
         self.wake.lock().unwrap().room = true;
         self.woken.notify_one();
+    }
+
+    fn run_short(&self, shortages: usize) {
+        self.socket.lock().unwrap().shortages = shortages;
+    }
+
+    /// `Handoff::flush` as the receiver, the sweeper and `Connection::flush_now` call it.
+    fn flush_now(&self) -> Flushed {
+        let send = |bytes: &[u8], _| {
+            let mut socket = self.socket.lock().unwrap();
+            if socket.shortages > 0 {
+                socket.shortages -= 1;
+                return Err(io::Error::from_raw_os_error(libc::ENOBUFS));
+            }
+            drop(socket);
+            self.send(bytes)
+        };
+        self.handoff.flush(send).unwrap()
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -126,13 +146,20 @@ impl World {
     fn receive(&self, count: usize, large: bool) {
         self.handoff.arrive();
         loop {
-            let flushed = self.handoff.flush(|bytes, _| self.send(bytes)).unwrap();
+            let flushed = self.flush_now();
             if self.socket.lock().unwrap().got.len() >= count {
                 return;
             }
-            let blocked = flushed == Flushed::Full;
+            let short = flushed == Flushed::Short;
+            let blocked = flushed == Flushed::Full || short;
             if !self.handoff.fall_asleep(blocked, large) {
                 thread::yield_now();
+                continue;
+            }
+            if short {
+                // The wait ends by itself.
+                thread::yield_now();
+                self.handoff.woken(large);
                 continue;
             }
             let mut events = self.wake.lock().unwrap();
@@ -154,7 +181,7 @@ impl World {
     /// sent. The caller then does something else.
     fn receive_once(&self) {
         self.handoff.arrive();
-        self.handoff.flush(|bytes, _| self.send(bytes)).unwrap();
+        self.flush_now();
         if self.handoff.fall_asleep(false, false) {
             thread::yield_now();
             self.handoff.woken(false);
@@ -165,7 +192,7 @@ impl World {
     fn sweep(&self) {
         for _ in 0..2 {
             if self.handoff.is_neglected() {
-                self.handoff.flush(|bytes, _| self.send(bytes)).unwrap();
+                self.flush_now();
             }
         }
     }
@@ -308,6 +335,47 @@ fn a_full_socket_holds_nothing_back_for_good() {
         });
         world.receive(2, false);
         sender.join().unwrap();
+        assert_eq!(world.got(), [1, 2]);
+    });
+}
+
+#[test]
+fn a_shortage_of_memory_holds_nothing_back_and_keeps_the_order() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        world.run_short(2);
+        world.handoff.arrive();
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.stage(1);
+                world.small(2);
+            }
+        });
+        world.receive(2, false);
+        sender.join().unwrap();
+        assert_eq!(world.got(), [1, 2]);
+    });
+}
+
+#[test]
+fn what_a_shortage_leaves_the_sweeper_finds() {
+    loom::model(|| {
+        let world = World::new(CAPACITY);
+        world.run_short(2);
+        let receiver = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.receive_once()
+        });
+        for message in [1, 2] {
+            if world.stage(message) == Staged::Unattended {
+                world.flush();
+            }
+        }
+        receiver.join().unwrap();
+        while world.handoff.is_pending() {
+            world.sweep();
+        }
         assert_eq!(world.got(), [1, 2]);
     });
 }
