@@ -1,7 +1,8 @@
 /*
  * poll: when it says 1, when it says 0, and how long it takes. SPDX-License-Identifier: MIT OR Apache-2.0
  * Fails when `Framing::need` asks for a byte too few (poll says 1 for a part) or too many (it waits for
- * ever), when `Session::poll` does not wait on a dead connection, or when garbage is let through.
+ * ever), when `Receive::poll` announces what a dead connection cannot bring any more, when `Session::poll` does not
+ * wait on one, or when garbage is let through.
  */
 #include "harness.h"
 
@@ -131,6 +132,47 @@ static void death_behind(void)
 	free(frame);
 }
 
+static void *read_nothing(void *argument)
+{
+	uint8_t *frame = make_frame(20, 64 << 20, 6);
+
+	CHECK_FAILS(send_frame(dh, frame), ETIMEDOUT);
+	free(frame);
+	return argument;
+}
+
+/*
+ * A message with a large value, or one too large to be buffered, of which a part was read ahead when the sender's half
+ * gave the connection up: receive could only fail, so poll never says 1. One that is there as a whole can be had.
+ */
+static void death_by_sender(uint32_t message, uint32_t value, size_t part)
+{
+	struct ktli_uring_config before = options(), config = before;
+	uint8_t *small = make_frame(20, 30, 6), *frame = make_frame(message, value, 7);
+	bool whole = part == FRAME(message, value);
+
+	config.send_timeout = 100;
+	set_options(config);
+	peer_listen(&peer, 64 << 10);
+	dh = connected(&peer);
+	peer_write(&peer, small, FRAME(20, 30));
+	peer_write(&peer, frame, part);
+	sleep_ms(50);
+	CHECK_EQ(POLL(5000), 1);
+	receive_frame(dh, 20, 30, 6);
+	join_thread(start_thread(read_nothing, NULL));
+	if (whole) {
+		CHECK_EQ(POLL(1000), 1);
+		receive_frame(dh, message, value, 7);
+	}
+	check_poll(50, 0, 0.05, 1);
+	check_poll(50, 0, 0.05, 1);
+	stop();
+	set_options(before);
+	free(small);
+	free(frame);
+}
+
 static void garbage(const char *bytes, size_t count)
 {
 	uint8_t *frame = make_frame(20, 30, 6);
@@ -193,6 +235,10 @@ int main(void)
 		death_inside(PARTS[i], true);
 	}
 	death_behind();
+	death_by_sender(20, 100 << 10, FRAME(20, 100 << 10));
+	death_by_sender(20, 100 << 10, FRAME(20, 100 << 10) - 1);
+	death_by_sender(20, 100 << 10, FRAME(20, 0));
+	death_by_sender(300 << 10, 0, PDU + 1000);
 	garbage("HTTP/1.1 400 Bad Request", 24);
 	garbage("G", 1);
 	garbage("F\x80\0\0\0\0\0\0\0", PDU);

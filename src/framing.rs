@@ -83,6 +83,20 @@ impl Framing {
         }
     }
 
+    /// Is all of the message there that [`need`](Self::need) says is enough, with its value, however large?
+    pub fn is_whole(&self, buffered: &[u8]) -> bool {
+        if !self.on {
+            return true;
+        }
+        if self.taken == PDU {
+            return buffered.len() >= self.message + self.value;
+        }
+        let Some((rest, body)) = buffered.split_at_checked(PDU - self.taken) else { return false };
+        let mut pdu = self.pdu;
+        pdu[self.taken..].copy_from_slice(rest);
+        lengths(&pdu).is_ok_and(|(message, value)| body.len() >= message + value)
+    }
+
     /// Does the current message, or the one whose PDU is in front of `buffered`, have a large value?
     pub fn is_large(&self, buffered: &[u8]) -> bool {
         if self.taken == PDU {
@@ -215,6 +229,19 @@ mod tests {
         let framing = Framing::new(true, 1000, 4096);
         assert_eq!(framing.need(&message(5000, 0)[..8]), Need::Buffered(9));
         assert_eq!(framing.need(&message(5000, 0)[..9]), Need::Nothing);
+    }
+
+    #[test]
+    fn a_message_is_whole_with_the_last_byte_of_its_value() {
+        let bytes = message(20, 1000);
+        let mut framing = Framing::new(true, 1000, 4096);
+        let mut rest = &bytes[..];
+        for take in [4, 5, 15, 100] {
+            assert!(framing.is_whole(rest) && framing.is_whole(&[rest, b"F"].concat()));
+            assert!(!framing.is_whole(&rest[..rest.len() - 1]) && !framing.is_whole(b""));
+            framing.take(&rest[..take]).unwrap();
+            rest = &rest[take..];
+        }
     }
 
     #[test]

@@ -168,7 +168,13 @@ impl Receive {
                     let counters = &self.connection.statistics.receiver;
                     counters.poll_hits.add(hit.into());
                     self.connection.hold.wait(counters.messages.get(), counters);
-                    return Polled::Ready;
+                    // The sender's half may have killed the connection: what has not come yet will not.
+                    let dead = self.connection.receive_error().is_some();
+                    return if dead && !self.framing.is_whole(self.ahead.bytes()) {
+                        Polled::Over
+                    } else {
+                        Polled::Ready
+                    };
                 }
                 Need::Buffered(need) => need,
                 Need::Garbage(why) => {
