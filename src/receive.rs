@@ -60,8 +60,9 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// From how long a wait on it does not matter that poll(2) takes a system call more than the ring.
 const LONG: Duration = Duration::from_millis(2);
 
-/// How long a session may be idle before the memory that it has used goes back to the kernel: coming back costs a page
-/// fault for every 4 KiB.
+/// How long a session must have been idle for a poll that ends with nothing to give the memory that it has used back to
+/// the kernel: coming back costs a page fault for every 4 KiB. Nobody else gives it back: a session that is not polled
+/// any more keeps it, and so does one whose poll has no time-out.
 const KEEP: Duration = Duration::from_secs(1);
 
 /// How soon to try again where the kernel is short of memory for what is to be sent.
@@ -132,7 +133,7 @@ pub struct Receive {
     /// The last wait was a long one: the next is likely to be.
     idle: bool,
     quiet: Quiet,
-    /// When the memory that is not in use goes back to the kernel; `None` when it has gone.
+    /// From when on a poll that ends with nothing gives back the memory that is not in use; `None` when it has gone.
     keep_until: Option<Instant>,
 }
 
