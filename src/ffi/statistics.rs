@@ -16,9 +16,10 @@ use crate::statistics::{Count, Statistics};
 /// The *sender* is the thread that calls send, the *receiver* the one that calls poll and receive, and the
 /// *others* are the library's own thread, disconnect and exit. All system calls that are made for the
 /// connection are counted, but for these: those that make, connect and close sockets and rings, those by which the
-/// C library gets memory, those that wait for a lock, those that start or wake the library's own thread and by which
-/// it waits, and those that write log lines and tables. Where the kernel cannot tell the time without a system call
-/// (see the vDSO in vdso(7)), reading a clock is one more that is not counted.
+/// C library gets memory, those that wait for a lock or for what another thread does with the session (and those that
+/// end such a wait), those that start the library's own thread and by which it waits, and those that write log lines
+/// and tables. Where the kernel cannot tell the time without a system call (see vdso(7)), reading a clock is one more
+/// that is not counted.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[allow(non_camel_case_types, reason = "a C name")]
