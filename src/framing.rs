@@ -97,6 +97,12 @@ impl Framing {
         lengths(&pdu).is_ok_and(|(message, value)| body.len() >= message + value)
     }
 
+    /// How large the value of the current message is in all, once its PDU is taken. Without borders nothing is known of
+    /// it: 0.
+    pub fn value_size(&self) -> usize {
+        if self.on && self.taken == PDU { lengths(&self.pdu).map_or(0, |(_, value)| value) } else { 0 }
+    }
+
     /// Does the current message, or the one whose PDU is in front of `buffered`, have a large value?
     pub fn is_large(&self, buffered: &[u8]) -> bool {
         if self.taken == PDU {

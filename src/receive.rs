@@ -48,10 +48,16 @@ pub const DIRECT: usize = 48 << 10;
 /// of the next one, so that its value can go directly, too.
 const AFTER_DIRECT: usize = 4 << 10;
 
-/// How much of a large value is waited for at a time: half of what is missing, between these. Waiting for all of it
-/// kept the copying from overlapping with what was still to come (4 MiB GETs were 0.8 times as fast as the stock flow,
-/// single ones of 512 KiB 0.9 times), always waiting for 256 KiB woke up too often (1 MiB GETs: 0.8 times).
-const MARK: RangeInclusive<usize> = 256 << 10..=1 << 20;
+/// From which size on a value is waited for as a whole, but for [`PIECE`] at a time; and how much of a smaller one is
+/// waited for at a time: half of what is missing, between these bounds.
+///
+/// Each wake-up is paid by whoever delivers the bytes, on loopback the drive. Where both sides compute all the time that
+/// sets the pace: 1 MiB GETs with 32 outstanding are 1.3 times as fast as the stock flow when they are waited for as a
+/// whole, and 0.6 to 0.9 times in pieces of 64 to 256 KiB. Below 1 MiB it is the other way round, since copying overlaps
+/// with what is still to come: 0.8 to 1.9 times as a whole, 1.8 to 2.3 times in pieces of 64 to 128 KiB.
+const WHOLE: usize = 1 << 20;
+const PIECE: usize = 1 << 20;
+const MARK: RangeInclusive<usize> = 64 << 10..=128 << 10;
 
 /// How long to wait at a time under a mark: one that is never reached, for whatever reason, costs
 /// this and not the connection.
@@ -423,7 +429,7 @@ impl Receive {
             return Ok(Waited::Done);
         }
         self.make_engine()?;
-        let raised = LowWater::raise(&connection, mark(direct));
+        let raised = LowWater::raise(&connection, mark(direct, self.framing.value_size()));
         let waited = readable(&connection, &mut self.engine, true, Some(Instant::now() + PATIENCE));
         drop(raised);
         match waited? {
@@ -537,9 +543,10 @@ fn readable(
     }
 }
 
-/// How many of so many missing bytes to wait for.
-fn mark(missing: usize) -> usize {
-    missing.min((missing / 2).clamp(*MARK.start(), *MARK.end()))
+/// How many of so many missing bytes of a value to wait for.
+fn mark(missing: usize, value: usize) -> usize {
+    let wanted = if value >= WHOLE { PIECE } else { (missing / 2).clamp(*MARK.start(), *MARK.end()) };
+    missing.min(wanted)
 }
 
 /// While it lives the socket counts as readable only when so many bytes are there.
