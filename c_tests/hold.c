@@ -269,7 +269,7 @@ static void one_way(void)
 		read_frame(bytes);
 	}
 	/* Nothing more comes. */
-	sleep_ms(200);
+	sleep_ms(1200);
 	for (int i = 0; i < STAGED_ROUNDS; i++) {
 		sleep_ms(5);
 		CHECK_EQ(pthread_kill(poller, SIGUSR1), 0);

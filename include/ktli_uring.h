@@ -234,7 +234,7 @@ struct ktli_uring_statistics {
   uint64_t spins_paid;
   // Spins that found nothing.
   uint64_t spins_lost;
-  // Receives into the read-ahead buffer.
+  // Receives into the read-ahead buffer, those included that went on there behind the end of a large value.
   uint64_t read_aheads;
   // Calls of poll that found a message in memory, without a system call.
   uint64_t poll_hits;

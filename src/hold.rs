@@ -54,9 +54,9 @@ impl Hold {
 
     // The sender's side. ---------------------------------------------------------------------------
 
-    /// A message is about to leave before its `send` returns, which is when the value that this gives is dropped. The
-    /// answer is the one before which so many messages have been received.
-    /// Counts in `counters`.
+    /// A message is about to leave before its `send` returns. The answer is the one before which so many messages have
+    /// been received. Where `send` returns, its thread drops the value that this gives: it takes the time on that
+    /// thread's clock, and counts in `counters`.
     pub fn begin<'h>(&'h self, thread: i32, answer: u64, counters: &'h Counters<Own>) -> Inside<'h> {
         self.thread.store(thread, Ordering::Relaxed);
         self.answer.store(answer, Ordering::Relaxed);

@@ -14,6 +14,7 @@
 //!    v                                          v
 //!  transmit ----------> handoff <---------- receive ---- framing, readahead
 //!    |     stages    who sends what    flushes  |
+//!    |- - - - - - outstanding, hold - - - - - - |          what is on its way; when an answer may be seen
 //!    v                                          v
 //!   ring::transmit                        ring::receive       or socket::transmit, socket::receive
 //!    |                                          |
@@ -34,8 +35,9 @@
 //!
 //! The caller's memory is used only until the call returns: an operation that points to it is complete,
 //! or cancelled and seen to be, on every path. What stays in the kernel between calls are polls, which
-//! point to nothing, and with SQPOLL a wake-up, which points to a constant. Staging area and read-ahead buffer belong to the connection, which lives until its
-//! last user (a half, the session, the sweeper for a moment) lets it go.
+//! point to nothing, and with SQPOLL a wake-up, which points to a constant. Staging area and read-ahead
+//! buffer belong to the connection, which lives until its last user (a half, the session, the sweeper for
+//! a moment) lets it go.
 //!
 //! # Unsafe code
 //!

@@ -6,21 +6,23 @@
 //! base, which nobody can see from the counts alone. So the receiver tells: what was sent before a while in which
 //! nothing came at all will not be answered any more.
 //!
-//! With a slow drive that is wrong. Then the answers, when they come, lower the difference and with it the base; until
-//! then too few count as outstanding, and an earlier answer than the right one is held back, which does no harm.
+//! With a drive that is only slow that is wrong, and matters: too few count as outstanding, so that nothing gathers and
+//! answers are held back for a sender that sends something else. With as many requests always outstanding it would stay
+//! so. Hence the while is long, and when something comes after all before anything else was sent, the word is taken
+//! back. (Where something was sent meanwhile, the base falls with the answers as soon as fewer are outstanding.)
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
     time::{Duration, Instant},
 };
 
-/// How long nothing must have come: one poll of libkinetic's.
-const QUIET: Duration = Duration::from_millis(10);
+/// How long nothing must have come: longer than a drive's usual stalls.
+const QUIET: Duration = Duration::from_secs(1);
 
-/// What the receiver tells the sender: the base that it has found.
+/// What the receiver tells the sender: the least that the base can be.
 pub struct Settled(AtomicI64);
 
-/// Nothing, or nothing new.
+/// Nothing is told.
 const NOTHING: i64 = i64::MIN;
 
 impl Settled {
@@ -28,34 +30,31 @@ impl Settled {
     pub fn new() -> Self {
         Settled(AtomicI64::new(NOTHING))
     }
-
-    fn tell(&self, base: i64) {
-        self.0.store(base, Ordering::Relaxed);
-    }
-
-    /// What was told since it was last asked. Seldom more than a look.
-    fn ask(&self) -> Option<i64> {
-        let told = || self.0.swap(NOTHING, Ordering::Relaxed);
-        (self.0.load(Ordering::Relaxed) != NOTHING).then(told).filter(|base| *base != NOTHING)
-    }
 }
 
 /// The sender's part.
 pub struct Outstanding {
-    base: i64,
+    /// The least difference that was seen.
+    least: i64,
 }
 
 impl Outstanding {
     /// Of a new connection.
     pub fn new() -> Self {
-        Outstanding { base: 0 }
+        Outstanding { least: 0 }
     }
 
     /// How many are, after so many messages in each direction.
     pub fn count(&mut self, sent: u64, received: u64, settled: &Settled) -> u64 {
         let difference = sent as i64 - received as i64;
-        self.base = settled.ask().unwrap_or(self.base).min(difference);
-        (difference - self.base) as u64
+        self.least = self.least.min(difference);
+        let told = settled.0.load(Ordering::Relaxed);
+        if told > difference {
+            // Answers came after all. If the receiver tells something else at this moment, that is lost, until the
+            // next while.
+            settled.0.store(difference, Ordering::Relaxed);
+        }
+        (difference - self.least.max(told).min(difference)) as u64
     }
 }
 
@@ -63,24 +62,34 @@ impl Outstanding {
 pub struct Quiet {
     /// Since when nothing has come, as far as it was looked at, and how many messages had been sent then.
     since: Option<(Instant, u64)>,
+    /// How many messages had been sent when something was told last, if nothing has come since.
+    told: Option<u64>,
 }
 
 impl Quiet {
     /// Of a new connection.
     pub fn new() -> Self {
-        Quiet { since: None }
+        Quiet { since: None, told: None }
     }
 
-    /// Something has come.
-    pub fn broken(&mut self) {
+    /// Something has come, after so many messages were sent.
+    pub fn broken(&mut self, sent: impl FnOnce() -> u64, settled: &Settled) {
         self.since = None;
+        if let Some(told) = self.told.take()
+            && told == sent()
+        {
+            settled.0.store(NOTHING, Ordering::Relaxed);
+        }
     }
 
     /// Nothing has come for some time, the last of it just now; so many messages have gone in each direction.
     pub fn goes_on(&mut self, now: Instant, sent: u64, received: u64, settled: &Settled) {
         match self.since {
             Some((since, _)) if now.saturating_duration_since(since) < QUIET => return,
-            Some((_, sent)) => settled.tell(sent as i64 - received as i64),
+            Some((_, sent)) => {
+                settled.0.store(sent as i64 - received as i64, Ordering::Relaxed);
+                self.told = Some(sent);
+            }
             None => {}
         }
         self.since = Some((now, sent));
@@ -91,23 +100,29 @@ impl Quiet {
 mod tests {
     use super::*;
 
+    /// A while without anything, after so many messages.
+    fn quiet_while(quiet: &mut Quiet, now: &mut Instant, sent: u64, received: u64, settled: &Settled) {
+        quiet.goes_on(*now, sent, received, settled);
+        *now += QUIET;
+        quiet.goes_on(*now, sent, received, settled);
+    }
+
     #[test]
     fn requests_without_an_answer_count_until_it_is_quiet() {
         let (mut outstanding, mut quiet, settled) = (Outstanding::new(), Quiet::new(), Settled::new());
-        let begun = Instant::now();
+        let mut now = Instant::now();
         assert_eq!(outstanding.count(0, 0, &settled), 0);
         assert_eq!(outstanding.count(7, 2, &settled), 5);
-        quiet.goes_on(begun, 7, 2, &settled);
+        quiet.goes_on(now, 7, 2, &settled);
         assert_eq!(outstanding.count(7, 2, &settled), 5, "something may have come just before");
-        quiet.goes_on(begun + QUIET, 7, 2, &settled);
+        quiet_while(&mut quiet, &mut now, 7, 2, &settled);
         assert_eq!(outstanding.count(7, 2, &settled), 0);
         assert_eq!(outstanding.count(8, 2, &settled), 1);
+        quiet.broken(|| 8, &settled);
         assert_eq!(outstanding.count(8, 3, &settled), 0);
         // And again, after as many.
-        quiet.broken();
         assert_eq!(outstanding.count(12, 3, &settled), 4);
-        quiet.goes_on(begun + 2 * QUIET, 12, 3, &settled);
-        quiet.goes_on(begun + 3 * QUIET, 12, 3, &settled);
+        quiet_while(&mut quiet, &mut now, 12, 3, &settled);
         assert_eq!(outstanding.count(12, 3, &settled), 0);
     }
 
@@ -124,13 +139,36 @@ mod tests {
     #[test]
     fn late_answers_lower_the_base_again() {
         let (mut outstanding, mut quiet, settled) = (Outstanding::new(), Quiet::new(), Settled::new());
-        let begun = Instant::now();
-        quiet.goes_on(begun, 4, 0, &settled);
-        quiet.goes_on(begun + QUIET, 4, 0, &settled);
+        let mut now = Instant::now();
+        quiet_while(&mut quiet, &mut now, 4, 0, &settled);
         assert_eq!(outstanding.count(4, 0, &settled), 0);
+        assert_eq!(outstanding.count(5, 0, &settled), 1);
+        quiet.broken(|| 5, &settled);
         assert_eq!(outstanding.count(5, 4, &settled), 0);
         assert_eq!(outstanding.count(5, 5, &settled), 0);
         assert_eq!(outstanding.count(7, 5, &settled), 2);
+    }
+
+    #[test]
+    fn a_stall_with_as_many_always_outstanding_is_forgotten_with_the_first_answer() {
+        let (mut outstanding, mut quiet, settled) = (Outstanding::new(), Quiet::new(), Settled::new());
+        let mut now = Instant::now();
+        assert_eq!(outstanding.count(32, 0, &settled), 32);
+        quiet_while(&mut quiet, &mut now, 32, 0, &settled);
+        assert_eq!(outstanding.count(32, 0, &settled), 0);
+        for round in 1..100 {
+            quiet.broken(|| 31 + round, &settled);
+            assert_eq!(outstanding.count(31 + round, round, &settled), 31);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_counted_before_its_request_lowers_nothing() {
+        let (mut outstanding, mut quiet, settled) = (Outstanding::new(), Quiet::new(), Settled::new());
+        let mut now = Instant::now();
+        quiet_while(&mut quiet, &mut now, 0, 1, &settled);
+        assert_eq!(outstanding.count(1, 1, &settled), 0);
+        assert_eq!(outstanding.count(2, 1, &settled), 1);
     }
 
     #[test]

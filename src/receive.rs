@@ -1,8 +1,9 @@
 //! The receiver's half: everything in this file runs on the thread that calls `poll` and `receive`.
 //!
 //! Bytes come into the read-ahead buffer, as many as the socket holds, and `poll` and `receive` are
-//! served from there. The rest of a large value goes straight into the caller's memory. Whenever this
-//! thread would wait it first sends what the sender has staged, and it is woken for that.
+//! served from there. The rest of a large value goes straight into the caller's memory, and what comes
+//! behind it into the read-ahead buffer, in one call. Whenever this thread would wait it first sends what
+//! the sender has staged, and it is woken for that. It waits on the ring, but where waits are long.
 //!
 //! `poll` announces a message only when `receive` cannot fail on it any more: a libkinetic whose
 //! `receive` fails locks a mutex twice and hangs. The exception is a large value, which is received
@@ -48,15 +49,16 @@ pub const DIRECT: usize = 48 << 10;
 /// of the next one, so that its value can go directly, too.
 const AFTER_DIRECT: usize = 4 << 10;
 
-/// From which size on a value is waited for as a whole, but for [`PIECE`] at a time; and how much of a smaller one is
-/// waited for at a time: half of what is missing, between these bounds.
+/// How much of a large value is waited for at a time: of one of [`WHOLE`] or more all that is missing, up to
+/// [`MOST`]; of a smaller one half of what is missing, within [`MARK`].
 ///
 /// Each wake-up is paid by whoever delivers the bytes, on loopback the drive. Where both sides compute all the time that
 /// sets the pace: 1 MiB GETs with 32 outstanding are 1.3 times as fast as the stock flow when they are waited for as a
 /// whole, and 0.6 to 0.9 times in pieces of 64 to 256 KiB. Below 1 MiB it is the other way round, since copying overlaps
-/// with what is still to come: 0.8 to 1.9 times as a whole, 1.8 to 2.3 times in pieces of 64 to 128 KiB.
+/// with what is still to come: 0.8 to 1.9 times as a whole, 1.8 to 2.3 times in pieces of 64 to 128 KiB. (That is with
+/// BBR, whose window over loopback is just below 1 MiB; with cubic it makes no difference.)
 const WHOLE: usize = 1 << 20;
-const PIECE: usize = 1 << 20;
+const MOST: usize = 1 << 20;
 const MARK: RangeInclusive<usize> = 64 << 10..=128 << 10;
 
 /// How long to wait at a time under a mark: one that is never reached, for whatever reason, costs
@@ -173,15 +175,14 @@ impl Receive {
                 Need::Nothing => {
                     self.note_size();
                     let counters = &self.connection.statistics.receiver;
-                    counters.poll_hits.add(hit.into());
                     self.connection.hold.wait(counters.messages.get(), counters);
                     // The sender's half may have killed the connection: what has not come yet will not.
-                    let dead = self.connection.receive_error().is_some();
-                    return if dead && !self.framing.is_whole(self.ahead.bytes()) {
-                        Polled::Over
-                    } else {
-                        Polled::Ready
-                    };
+                    if self.connection.receive_error().is_some() && !self.framing.is_whole(self.ahead.bytes())
+                    {
+                        return Polled::Over;
+                    }
+                    counters.poll_hits.add(hit.into());
+                    return Polled::Ready;
                 }
                 Need::Buffered(need) => need,
                 Need::Garbage(why) => {
@@ -426,6 +427,7 @@ impl Receive {
             self.ahead.filled(received - count);
             counters.direct.add(1);
             counters.direct_bytes.add(count);
+            counters.read_aheads.add((received > count).into());
             return Ok(Waited::Done);
         }
         self.make_engine()?;
@@ -455,7 +457,8 @@ impl Receive {
                 return Err(errno);
             }
             Some(Ok(count)) => {
-                self.quiet.broken();
+                let Connection { statistics, settled, .. } = &*self.connection;
+                self.quiet.broken(|| statistics.sender.messages.get(), settled);
                 return Ok(Some(count));
             }
             Some(Err(error))
@@ -543,10 +546,10 @@ fn readable(
     }
 }
 
-/// How many of so many missing bytes of a value to wait for.
+/// How many of so many missing bytes to wait for, of a value of so many; 0 where that is not known.
 fn mark(missing: usize, value: usize) -> usize {
-    let wanted = if value >= WHOLE { PIECE } else { (missing / 2).clamp(*MARK.start(), *MARK.end()) };
-    missing.min(wanted)
+    let pieces = (missing / 2).clamp(*MARK.start(), *MARK.end());
+    missing.min(if missing.max(value) >= WHOLE { MOST } else { pieces })
 }
 
 /// While it lives the socket counts as readable only when so many bytes are there.
@@ -691,6 +694,23 @@ mod tests {
         assert_eq!(fake.sent, b"message");
         assert_eq!(connection.send_error(), None);
         fake.waits
+    }
+
+    #[test]
+    fn small_values_are_waited_for_in_pieces_and_large_ones_as_a_whole() {
+        for (missing, value, expected) in [
+            (40 << 10, 50 << 10, 40 << 10),
+            (64 << 10, 65 << 10, 64 << 10),
+            (100 << 10, 100 << 10, 64 << 10),
+            (200 << 10, 512 << 10, 100 << 10),
+            (1000 << 10, 1000 << 10, 128 << 10),
+            (1 << 20, 1 << 20, 1 << 20),
+            (300 << 10, 1 << 20, 300 << 10),
+            (4 << 20, 4 << 20, 1 << 20),
+            (4 << 20, 0, 1 << 20),
+        ] {
+            assert_eq!(mark(missing, value), expected, "{missing} of {value}");
+        }
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub struct Counters<C> {
     /// Spins that did not.
     pub spins_lost: C,
 
-    /// Receives into the read-ahead buffer.
+    /// Receives into the read-ahead buffer, also behind the end of a large value.
     pub read_aheads: C,
     /// Polls that found a message there at once.
     pub poll_hits: C,

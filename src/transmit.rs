@@ -164,7 +164,7 @@ impl Transmit {
         match self.connection.handoff.attention() {
             Attention::Elsewhere => true,
             Attention::Asleep => {
-                let ahead = self.ahead();
+                let ahead = self.ahead(0);
                 // A session with many outstanding now and then has few for a moment.
                 self.depth = ahead.max(self.depth - self.depth.div_ceil(8));
                 ahead == 0 || self.depth < FEW
@@ -173,12 +173,13 @@ impl Transmit {
         }
     }
 
-    /// How many requests are outstanding. After requests without an answer it is too many until nothing comes for a
-    /// while: messages are staged that could have been sent at once, and for those that are sent so the answer is
-    /// not held back.
-    fn ahead(&mut self) -> u64 {
+    /// How many requests are outstanding, with `more` that are on their way and not counted as sent. After requests
+    /// without an answer it is too many until nothing comes for a while: messages are staged that could have been sent at
+    /// once, and for those that are sent so the answer is not held back.
+    fn ahead(&mut self, more: u64) -> u64 {
         let Connection { statistics, settled, .. } = &*self.connection;
-        self.outstanding.count(statistics.sender.messages.get(), statistics.receiver.messages.get(), settled)
+        let sent = statistics.sender.messages.get() + more;
+        self.outstanding.count(sent, statistics.receiver.messages.get(), settled)
     }
 
     /// Takes note of a message of so many bytes.
@@ -197,7 +198,7 @@ impl Transmit {
         message: &mut Message<'_, '_>,
         deadline: &Deadline,
     ) -> Result<(), Errno> {
-        let inside = self.begin_hold(connection);
+        let inside = self.begin_hold(connection, 0);
         let result = self.send_all(&mut wire, Some(message), deadline);
         drop(wire);
         drop(inside);
@@ -210,9 +211,11 @@ impl Transmit {
     }
 
     /// A message is about to leave on this connection before `send` returns. Its answer comes when those to all that
-    /// are outstanding have been received, if the drive answers in order.
-    fn begin_hold<'c>(&mut self, connection: &'c Connection) -> Inside<'c> {
-        let answer = connection.statistics.receiver.messages.get() + self.ahead();
+    /// are outstanding have been received, if the drive answers in order. `staged` is 1 where it may have left already,
+    /// and may even be answered.
+    fn begin_hold<'c>(&mut self, connection: &'c Connection, staged: u64) -> Inside<'c> {
+        let others = self.ahead(staged).saturating_sub(staged);
+        let answer = connection.statistics.receiver.messages.get() + others;
         let counters = &connection.statistics.sender;
         connection.hold.begin(calls::thread_id(counters), answer, counters)
     }
@@ -273,7 +276,7 @@ impl Transmit {
     /// it can never leave.
     fn flush_staged(&mut self, deadline: &Deadline) -> Result<(), Errno> {
         let connection = Arc::clone(&self.connection);
-        let inside = self.begin_hold(&connection);
+        let inside = self.begin_hold(&connection, 1);
         let flushed = self.flush(&connection, deadline);
         drop(inside);
         if let Err(errno) = flushed {
@@ -318,6 +321,7 @@ impl Transmit {
             let sent = match self.transmit(&batch, first, deadline, &mut zero_copy) {
                 Ok(sent) => sent,
                 Err(errno) if begun && errno.is_shortage() => {
+                    self.connection.statistics.sender.pauses.add(1);
                     thread::sleep(SHORTAGE);
                     continue;
                 }

@@ -109,7 +109,7 @@ pub struct ktli_uring_statistics {
     /// Spins that found nothing.
     pub spins_lost: u64,
 
-    /// Receives into the read-ahead buffer.
+    /// Receives into the read-ahead buffer, those included that went on there behind the end of a large value.
     pub read_aheads: u64,
     /// Calls of poll that found a message in memory, without a system call.
     pub poll_hits: u64,

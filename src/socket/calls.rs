@@ -146,7 +146,10 @@ fn write_until(fd: BorrowedFd<'_>, text: &str, deadline: Instant) -> io::Result<
                     continue;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // A socket in the place of a pipe may have room, and not enough of it.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 Err(error) => return Err(error),
             }
         }
