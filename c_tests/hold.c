@@ -174,6 +174,15 @@ static void *read_frame(void *bytes)
 	return NULL;
 }
 
+/* Ends the session and its receiver. */
+static void end(pthread_t poller)
+{
+	stop = true;
+	join_thread(poller);
+	peer_end(&peer);
+	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+}
+
 /* In how many rounds was the message complete at the peer when send returned? */
 static int count_early(pthread_t poller, uint32_t value)
 {
@@ -226,10 +235,7 @@ static void staged(void)
 			FAIL("value of %u bytes: complete before send returned in %d of %d rounds", VALUES[i],
 			     early, STAGED_ROUNDS);
 	}
-	stop = true;
-	join_thread(poller);
-	peer_end(&peer);
-	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+	end(poller);
 	free(frame);
 	free(bytes);
 }
@@ -283,10 +289,7 @@ static void one_way(void)
 		while (sem_wait(&next) == -1)
 			;
 	}
-	stop = true;
-	join_thread(poller);
-	peer_end(&peer);
-	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+	end(poller);
 	free(frame);
 	free(bytes);
 	/* The signal may come between two polls. */

@@ -1,7 +1,7 @@
 /*
  * A session with nothing to do costs no more than the stock driver's hundred polls a second do.
  * SPDX-License-Identifier: MIT OR Apache-2.0
- * Fails when `receive::wait` does not sleep, or naps its time-out away in pieces.
+ * Fails when `waiting::wait` does not sleep, or naps its time-out away in pieces.
  */
 #include "harness.h"
 

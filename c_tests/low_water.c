@@ -2,7 +2,7 @@
  * A large value that trickles in arrives whole and in time, however small its pieces are beside what the receiver
  * waits for, and costs little; afterwards small messages are heard of at once. SPDX-License-Identifier: MIT OR
  * Apache-2.0
- * Fails when receive.rs leaves the mark behind (`LowWater::drop`), and hangs when it waits for more than the value has
+ * Fails when low_water.rs leaves the mark behind (`LowWater::drop`), and hangs when it waits for more than the value has
  * left (`mark`) and for ever (`PATIENCE`): either of the two is enough to get on, since the kernel caps the mark and
  * reports a full buffer.
  */

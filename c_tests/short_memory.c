@@ -2,7 +2,7 @@
  * Where the kernel is short of memory for a moment, what was accepted leaves later and in order, the connection lives
  * on, and nobody spins meanwhile. SPDX-License-Identifier: MIT OR Apache-2.0
  * Fails when `Handoff::flush` drops what is on the wire for an error that passes, when nobody tries again, when
- * `receive::wait` waits for a room that the socket has all the while, or when `Transmit::send_all` ends the connection
+ * `waiting::wait` waits for a room that the socket has all the while, or when `Transmit::send_all` ends the connection
  * for a message of which a part has left.
  *
  * The library's sendmsg(2) is the one below. What goes over a ring does not pass here, so there is less to see there.

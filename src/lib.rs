@@ -12,9 +12,10 @@
 //!    |         table     handle -> session      |
 //!    |        session    states, two halves     |
 //!    v                                          v
-//!  transmit ----------> handoff <---------- receive ---- framing, readahead
+//!  transmit ----------> handoff <---------- receive ---- framing, readahead, low_water
 //!    |     stages    who sends what    flushes  |
 //!    |- - - - - - outstanding, hold - - - - - - |          what is on its way; when an answer may be seen
+//!    |                                       waiting
 //!    v                                          v
 //!   ring::transmit                        ring::receive       or socket::transmit, socket::receive
 //!    |                                          |
@@ -25,8 +26,8 @@
 //!
 //! * The program's *sender* thread runs `transmit`: it copies small messages into the staging area and
 //!   sends large ones itself.
-//! * The program's *receiver* thread runs `receive`: it reads ahead, and it sends what is staged before
-//!   it sleeps and whenever it is woken. A ring is made by the thread that uses it, one for each half.
+//! * The program's *receiver* thread runs `receive` and `waiting`: it reads ahead, and it sends what is
+//!   staged before it sleeps and whenever it is woken. A ring is made by the thread that uses it, one for each half.
 //! * Any thread connects, disconnects and closes (`session`).
 //! * The *sweeper*, the library's only thread of its own, sends what a receiver that stays away leaves
 //!   behind. It sleeps unless something is staged for a receiver that is awake.
@@ -74,6 +75,8 @@ mod iovec;
 #[forbid(unsafe_code)]
 mod logger;
 #[forbid(unsafe_code)]
+mod low_water;
+#[forbid(unsafe_code)]
 mod outstanding;
 #[forbid(unsafe_code)]
 mod readahead;
@@ -99,6 +102,8 @@ mod sync;
 mod table;
 #[forbid(unsafe_code)]
 mod transmit;
+#[forbid(unsafe_code)]
+mod waiting;
 #[forbid(unsafe_code)]
 mod zerocopy;
 

@@ -11,32 +11,29 @@
 
 use std::{
     io,
-    ops::RangeInclusive,
     os::fd::AsFd,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use log::{debug, warn};
+use log::warn;
 
 use crate::{
     connection::Connection,
-    engine,
     error::Errno,
     framing::{Framing, Need},
-    handoff::Flushed,
     iovec::Cursor,
+    low_water::LowWater,
     outstanding::Quiet,
     readahead::ReadAhead,
-    ring::{receive::ReceiveRing, setup::ENTRIES},
     socket::{
         calls::{self, Interest},
-        receive::PlainReceiving,
         segment::{self, Batch, In, Incoming},
     },
     spin::Spin,
     statistics::Count,
+    waiting::{Engine, Waited},
 };
 
 /// Size of the read-ahead buffer. 16 KiB cost throughput at every size measured.
@@ -48,18 +45,6 @@ pub const DIRECT: usize = 48 << 10;
 /// How much is read ahead after a value that was received directly: room for the PDU and the message
 /// of the next one, so that its value can go directly, too.
 const AFTER_DIRECT: usize = 4 << 10;
-
-/// How much of a large value is waited for at a time: of one of [`WHOLE`] or more all that is missing, up to
-/// [`MOST`]; of a smaller one half of what is missing, within [`MARK`].
-///
-/// Each wake-up is paid by whoever delivers the bytes, on loopback the drive. Where both sides compute all the time that
-/// sets the pace: 1 MiB GETs with 32 outstanding are 1.3 times as fast as the stock flow when they are waited for as a
-/// whole, and 0.6 to 0.9 times in pieces of 64 to 256 KiB. Below 1 MiB it is the other way round, since copying overlaps
-/// with what is still to come: 0.8 to 1.9 times as a whole, 1.8 to 2.3 times in pieces of 64 to 128 KiB. (That is with
-/// BBR, whose window over loopback is just below 1 MiB; with cubic it makes no difference.)
-const WHOLE: usize = 1 << 20;
-const MOST: usize = 1 << 20;
-const MARK: RangeInclusive<usize> = 64 << 10..=128 << 10;
 
 /// How long to wait at a time under a mark: one that is never reached, for whatever reason, costs
 /// this and not the connection.
@@ -73,27 +58,6 @@ const LONG: Duration = Duration::from_millis(2);
 /// any more keeps it, and so does one whose poll has no time-out.
 const KEEP: Duration = Duration::from_secs(1);
 
-/// How soon to try again where the kernel is short of memory for what is to be sent.
-const AGAIN: Duration = Duration::from_millis(10);
-
-/// A socket that has room and takes nothing for so many times in a row is short of memory, too: TCP says so in this way.
-/// Where it is full, signals may make as many.
-const IN_VAIN: u32 = 50;
-
-/// How long to nap when the sender is staging at this very moment, after some tries.
-const NAP: Duration = Duration::from_micros(50);
-
-/// One receive in progress, of either engine.
-pub trait Receiving {
-    /// Has it ended?
-    fn is_done(&self) -> bool;
-    /// Sends what the socket takes of `bytes` without waiting; `WouldBlock` if nothing.
-    fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize>;
-    /// Waits until the receive has ended, the sender wakes this thread, `timeout` has passed, a signal
-    /// came, or, with `writable`, the socket takes bytes again. May return early.
-    fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<()>;
-}
-
 /// How `poll` ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polled {
@@ -105,13 +69,6 @@ pub enum Polled {
     Over,
 }
 
-/// How a wait for bytes ended.
-enum Waited {
-    Done,
-    TimedOut,
-    Leaving,
-}
-
 /// How a long wait ended.
 enum Slept {
     /// Nothing happened until the deadline.
@@ -120,13 +77,6 @@ enum Slept {
     Readable,
     /// There was no such wait, or it ended for another reason.
     Not,
-}
-
-#[allow(clippy::large_enum_variant, reason = "two for each connection; a box would cost the hot path a load")]
-enum Engine {
-    Unmade,
-    Ring(ReceiveRing),
-    Plain,
 }
 
 /// The receiver's half of a connection.
@@ -362,13 +312,12 @@ impl Receive {
                 return Ok(Waited::Done);
             }
         }
-        self.make_engine()?;
-        let limit = if self.large { AFTER_DIRECT } else { READ_AHEAD };
+        self.engine.make(&self.connection)?;
+        let limit = self.limit();
         let free = Incoming::new(self.ahead.free(need, limit)?);
-        let (waited, count) = receive(&self.connection, &mut self.engine, free, self.large, deadline);
+        let (waited, count) = self.engine.receive(&self.connection, free, self.large, deadline);
         if let Some(count) = self.conclude(count)? {
-            self.ahead.filled(count);
-            self.connection.statistics.receiver.read_aheads.add(1);
+            self.filled(count);
             return Ok(Waited::Done);
         }
         waited
@@ -392,15 +341,25 @@ impl Receive {
     fn look(&mut self, need: usize) -> Result<bool, Errno> {
         let counters = &self.connection.statistics.receiver;
         self.connection.flush_now(&**counters);
-        let limit = if self.large { AFTER_DIRECT } else { READ_AHEAD };
+        let limit = self.limit();
         let mut batch = Batch::new();
         batch.push(Incoming::new(self.ahead.free(need, limit)?));
         counters.recvmsgs.add(1);
         let received = calls::receive(self.connection.fd(), &batch);
         let Some(count) = self.conclude(Some(received))? else { return Ok(false) };
+        self.filled(count);
+        Ok(true)
+    }
+
+    /// Takes note of so many bytes that were read ahead.
+    fn filled(&mut self, count: usize) {
         self.ahead.filled(count);
         self.connection.statistics.receiver.read_aheads.add(1);
-        Ok(true)
+    }
+
+    /// How much is read ahead at a time.
+    fn limit(&self) -> usize {
+        if self.large { AFTER_DIRECT } else { READ_AHEAD }
     }
 
     /// Receives the next `count` bytes, or those of them that are there, straight into the caller's memory, and
@@ -424,15 +383,16 @@ impl Receive {
             let count = received.min(direct);
             self.framing.skip(count);
             into.advance(count);
-            self.ahead.filled(received - count);
             counters.direct.add(1);
             counters.direct_bytes.add(count);
-            counters.read_aheads.add((received > count).into());
+            if received > count {
+                self.filled(received - count);
+            }
             return Ok(Waited::Done);
         }
-        self.make_engine()?;
-        let raised = LowWater::raise(&connection, mark(direct, self.framing.value_size()));
-        let waited = readable(&connection, &mut self.engine, true, Some(Instant::now() + PATIENCE));
+        self.engine.make(&connection)?;
+        let raised = LowWater::raise(&connection, direct, self.framing.value_size());
+        let waited = self.engine.readable(&connection, true, Some(Instant::now() + PATIENCE));
         drop(raised);
         match waited? {
             Waited::Leaving => Ok(Waited::Leaving),
@@ -481,253 +441,5 @@ impl Receive {
             warn!("what the peer sent is not a Kinetic PDU ({why}): the connection is dead");
         }
         errno
-    }
-
-    /// Sees to it that there is an engine, and that it is this thread's.
-    fn make_engine(&mut self) -> Result<(), Errno> {
-        let usable = match &self.engine {
-            Engine::Unmade => false,
-            Engine::Ring(ring) => ring.is_mine(),
-            Engine::Plain => true,
-        };
-        if !usable {
-            let counters = &self.connection.statistics.receiver;
-            self.engine = match engine::ring(&self.connection, ENTRIES, counters)? {
-                Some(ring) => Engine::Ring(ReceiveRing::new(ring)),
-                None => Engine::Plain,
-            };
-        }
-        Ok(())
-    }
-}
-
-/// Runs one receive on the engine: waits for it, and sends for the sender meanwhile.
-fn receive(
-    connection: &Connection,
-    engine: &mut Engine,
-    into: Incoming<'_>,
-    large: bool,
-    deadline: Option<Instant>,
-) -> (Result<Waited, Errno>, Option<io::Result<usize>>) {
-    let (socket, wake) = (connection.fd(), &connection.wake);
-    match engine {
-        Engine::Ring(ring) => {
-            ring.receive(socket, wake, into, |receiving| wait(connection, receiving, large, deadline))
-        }
-        _ => {
-            let mut batch = Batch::new();
-            batch.push(into);
-            let counters = &connection.statistics.receiver;
-            let mut receiving = PlainReceiving::new(socket, wake, &batch, counters);
-            let waited = wait(connection, &mut receiving, large, deadline);
-            (waited, receiving.finish())
-        }
-    }
-}
-
-/// Waits until the socket can be read, and sends for the sender meanwhile.
-fn readable(
-    connection: &Connection,
-    engine: &mut Engine,
-    large: bool,
-    deadline: Option<Instant>,
-) -> Result<Waited, Errno> {
-    let (socket, wake) = (connection.fd(), &connection.wake);
-    match engine {
-        Engine::Ring(ring) => {
-            ring.readable(socket, wake, |receiving| wait(connection, receiving, large, deadline))
-        }
-        _ => wait(
-            connection,
-            &mut PlainReceiving::readable(socket, wake, &connection.statistics.receiver),
-            large,
-            deadline,
-        ),
-    }
-}
-
-/// How many of so many missing bytes to wait for, of a value of so many; 0 where that is not known.
-fn mark(missing: usize, value: usize) -> usize {
-    let pieces = (missing / 2).clamp(*MARK.start(), *MARK.end());
-    missing.min(if missing.max(value) >= WHOLE { MOST } else { pieces })
-}
-
-/// While it lives the socket counts as readable only when so many bytes are there.
-///
-/// Without it a receiver that waits for a large value wakes up on every segment, to copy 64 KiB and sleep again:
-/// 1 MiB GETs with 32 outstanding took 1.4 times as long. The mark is never more than what is asked for next, and
-/// is taken back before anything else is waited for; the kernel also reports a full buffer.
-struct LowWater<'c>(&'c Connection);
-
-impl<'c> LowWater<'c> {
-    fn raise(connection: &'c Connection, bytes: usize) -> Self {
-        let raised = LowWater(connection);
-        raised.set(bytes);
-        raised
-    }
-
-    fn set(&self, bytes: usize) {
-        self.0.statistics.receiver.setsockopts.add(1);
-        calls::set_low_water(self.0.fd(), bytes);
-    }
-}
-
-impl Drop for LowWater<'_> {
-    fn drop(&mut self) {
-        self.set(1);
-    }
-}
-
-/// Waits for a receive, and sends for the sender meanwhile.
-fn wait(
-    connection: &Connection,
-    receiving: &mut dyn Receiving,
-    large: bool,
-    deadline: Option<Instant>,
-) -> Result<Waited, Errno> {
-    let counters = &connection.statistics.receiver;
-    let mut tries = 0;
-    let mut in_vain = 0;
-    loop {
-        let before = counters.flushed_bytes.get();
-        let flushed = connection
-            .handoff
-            .flush(|bytes, messages| counters.flush(bytes.len(), messages, receiving.send_now(bytes)));
-        let flushed = flushed.unwrap_or_else(|error| {
-            debug!("sending what was staged has failed: {error}");
-            connection.fail_send(error.into());
-            Flushed::All
-        });
-        let blocked = matches!(flushed, Flushed::Full | Flushed::Short);
-        in_vain = if blocked && counters.flushed_bytes.get() == before { in_vain + 1 } else { 0 };
-        // Waiting for room that is there would be no waiting.
-        let short = flushed == Flushed::Short || in_vain > IN_VAIN;
-        if receiving.is_done() {
-            return Ok(Waited::Done);
-        }
-        if connection.is_leaving() {
-            return Ok(Waited::Leaving);
-        }
-        if !connection.handoff.fall_asleep(blocked, large) {
-            // Either something was staged after the flush, or the sender is staging right now. It
-            // does not look again after its last store, so sleeping on it is forbidden; on a single
-            // core it needs this one to get on.
-            if tries > 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(Waited::TimedOut);
-            }
-            tries += 1;
-            counters.pauses.add((tries > 1).into());
-            if tries > 50 {
-                thread::sleep(NAP);
-            } else if tries > 1 {
-                thread::yield_now();
-            }
-            continue;
-        }
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        counters.sleeps.add(1);
-        counters.full_waits.add(blocked.into());
-        let waited = if short {
-            receiving.wait(Some(left.map_or(AGAIN, |left| left.min(AGAIN))), false)
-        } else {
-            receiving.wait(left, blocked)
-        };
-        connection.handoff.woken(large);
-        waited?;
-        if receiving.is_done() {
-            return Ok(Waited::Done);
-        }
-        if connection.is_leaving() {
-            return Ok(Waited::Leaving);
-        }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Ok(Waited::TimedOut);
-        }
-        tries = 0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
-
-    use socket2::{Domain, Socket, Type};
-
-    use super::*;
-    use crate::{config::DEFAULTS, handoff::Limit};
-
-    /// A receive that ends when all is sent. Sending fails with each of `errors` first.
-    struct Fake {
-        errors: VecDeque<i32>,
-        sent: Vec<u8>,
-        waits: Vec<(Option<Duration>, bool)>,
-    }
-
-    impl Receiving for Fake {
-        fn is_done(&self) -> bool {
-            !self.sent.is_empty()
-        }
-
-        fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            if let Some(errno) = self.errors.pop_front() {
-                return Err(io::Error::from_raw_os_error(errno));
-            }
-            self.sent.extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<()> {
-            self.waits.push((timeout, writable));
-            Ok(())
-        }
-    }
-
-    /// Waits with a message that is staged; returns the waits until it has left.
-    fn waits(errors: &[i32]) -> Vec<(Option<Duration>, bool)> {
-        let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-        let connection = Connection::new(socket, DEFAULTS).unwrap();
-        connection.handoff.arrive();
-        let limit = Limit { bytes: 100, messages: 1 };
-        connection.handoff.stage(7, limit, |bytes| bytes.extend_from_slice(b"message"), || {}).unwrap();
-        let mut fake = Fake { errors: errors.iter().copied().collect(), sent: vec![], waits: vec![] };
-        assert!(matches!(wait(&connection, &mut fake, false, None), Ok(Waited::Done)));
-        assert_eq!(fake.sent, b"message");
-        assert_eq!(connection.send_error(), None);
-        fake.waits
-    }
-
-    #[test]
-    fn small_values_are_waited_for_in_pieces_and_large_ones_as_a_whole() {
-        for (missing, value, expected) in [
-            (40 << 10, 50 << 10, 40 << 10),
-            (64 << 10, 65 << 10, 64 << 10),
-            (100 << 10, 100 << 10, 64 << 10),
-            (200 << 10, 512 << 10, 100 << 10),
-            (1000 << 10, 1000 << 10, 128 << 10),
-            (1 << 20, 1 << 20, 1 << 20),
-            (300 << 10, 1 << 20, 300 << 10),
-            (4 << 20, 4 << 20, 1 << 20),
-            (4 << 20, 0, 1 << 20),
-        ] {
-            assert_eq!(mark(missing, value), expected, "{missing} of {value}");
-        }
-    }
-
-    #[test]
-    fn a_full_socket_is_waited_for() {
-        assert_eq!(waits(&[libc::EAGAIN; 3]), [(None, true); 3]);
-    }
-
-    #[test]
-    fn a_shortage_of_memory_is_waited_out_without_a_look_at_the_socket() {
-        assert_eq!(waits(&[libc::ENOBUFS, libc::ENOMEM]), [(Some(AGAIN), false); 2]);
-    }
-
-    #[test]
-    fn a_socket_that_takes_nothing_in_spite_of_its_room_is_not_spun_on() {
-        let waits = waits(&[libc::EAGAIN; 2 * IN_VAIN as usize]);
-        let (first, rest) = waits.split_at(IN_VAIN as usize);
-        assert!(first.iter().all(|wait| *wait == (None, true)));
-        assert!(rest.iter().all(|wait| *wait == (Some(AGAIN), false)));
     }
 }

@@ -10,8 +10,8 @@ use io_uring::opcode;
 
 use super::{Completion, File, Kind, Ring, Tag};
 use crate::{
-    receive::Receiving,
     socket::{calls::Wake, segment::Incoming},
+    waiting::Receiving,
 };
 
 /// A ring with the polls that stay armed on it between receives.

@@ -11,8 +11,8 @@ use super::{
     segment::{Batch, In, Out, Outgoing},
 };
 use crate::{
-    receive::Receiving,
     statistics::{Count, Counters, Own},
+    waiting::Receiving,
 };
 
 /// One receive that has not ended yet, or a wait for one.
