@@ -26,6 +26,10 @@ pub struct Config {
     pub capacity: u64,
     /// Who may send requests. The default is identity 1 with key `asdfasdf`.
     pub identities: Vec<Identity>,
+    /// Whether to accept over a plain connection what the protocol allows over
+    /// TLS only: PINs and changes of access control lists. The default is not
+    /// to.
+    pub trust_plain: bool,
     /// What to do wrong on purpose. The default is nothing.
     pub faults: Faults,
 }
@@ -46,6 +50,7 @@ impl Default for Config {
             max_value_size: 1 << 20,
             capacity: 1 << 30,
             identities: vec![Identity { id: DEFAULT_IDENTITY, key: DEFAULT_KEY.to_vec() }],
+            trust_plain: false,
             faults: Faults::default(),
         }
     }

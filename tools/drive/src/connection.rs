@@ -84,7 +84,7 @@ impl Connection<'_> {
                     }
                     pdu.frame_len()
                 } else if pdu.value_len as usize >= DIRECT_VALUE && input.bytes().len() >= message_end {
-                    self.output.flush(self.stream)?;
+                    self.flush()?;
                     let Some(value) = input.read_value(self.stream, pdu)? else {
                         return Ok(End::Eof);
                     };
@@ -99,7 +99,7 @@ impl Connection<'_> {
                 input.consume(used);
             }
             // Nobody may wait for an answer while the drive waits for input.
-            self.output.flush(self.stream)?;
+            self.flush()?;
             if !input.fill(self.stream)? {
                 return Ok(End::Eof);
             }
@@ -120,28 +120,44 @@ impl Connection<'_> {
             Reaction::Answer | Reaction::AnswerHalf => {}
             Reaction::Ignore => return Ok(Next::Continue),
             Reaction::Close => {
-                self.output.flush(self.stream)?;
+                self.flush()?;
                 return Ok(Next::End(End::Close));
             }
             Reaction::Reset => {
-                self.output.flush(self.stream)?;
+                self.flush()?;
                 return Ok(Next::End(End::Reset));
             }
         }
-        let reply = self.session.handle(&frame[PDU_SIZE..], value);
+        let Some(reply) = self.session.handle(&frame[PDU_SIZE..], value) else {
+            return Ok(Next::Continue);
+        };
         self.output.push(&reply);
         if reaction == Reaction::AnswerHalf {
+            self.make_durable()?;
             self.output.flush_without_half(self.stream)?;
             return Ok(Next::End(End::Close));
         }
         if reply.close {
-            self.output.flush(self.stream)?;
+            self.flush()?;
             return Ok(Next::End(End::Close));
         }
         if self.output.pending() >= FLUSH_AT {
-            self.output.flush(self.stream)?;
+            self.flush()?;
         }
         Ok(Next::Continue)
+    }
+
+    /// Sends all answers.
+    fn flush(&mut self) -> io::Result<()> {
+        self.make_durable()?;
+        self.output.flush(self.stream)
+    }
+
+    /// Makes changes durable if one of the answers promises it. That is done
+    /// once for all of them: a client that sends many durable changes at a
+    /// time does not wait for the medium with each.
+    fn make_durable(&mut self) -> io::Result<()> {
+        if self.output.take_durable() { self.session.make_durable() } else { Ok(()) }
     }
 
     /// Says why the stream cannot be understood any further.
@@ -154,7 +170,7 @@ impl Connection<'_> {
         };
         let failure = Failure::new(code, error.to_string());
         self.output.push(&self.session.farewell(failure));
-        self.output.flush(self.stream)?;
+        self.flush()?;
         Ok(End::Close)
     }
 }

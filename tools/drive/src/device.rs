@@ -1,11 +1,12 @@
 //! What all connections of a drive share.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::config::{Bounds, Config};
 use crate::faults::Faults;
-use crate::protocol::{Configuration, HmacKey, Interface, PROTOCOL_VERSION, PowerLevel};
+use crate::protocol::{Configuration, Interface, PROTOCOL_VERSION};
+use crate::settings::Settings;
 use crate::statistics::Counters;
 use crate::store::Store;
 
@@ -15,25 +16,31 @@ pub(crate) struct Device {
     pub bounds: Bounds,
     pub counters: Counters,
     pub faults: Faults,
-    pub identities: HashMap<i64, HmacKey>,
     pub store: Store,
+    /// Whether plain connections are trusted like TLS ones.
+    pub trust_plain: bool,
+    settings: RwLock<Arc<Settings>>,
 }
 
 impl Device {
-    /// The cluster version; it cannot be changed yet.
-    pub const CLUSTER_VERSION: i64 = 0;
-
     /// A fresh device that is reached at `address`.
     pub fn new(config: &Config, address: SocketAddr) -> Self {
-        let keyed = |identity: &crate::Identity| (identity.id, HmacKey::new(&identity.key));
         Self {
             address,
             bounds: Bounds::new(config),
             counters: Counters::new(),
             faults: config.faults,
-            identities: config.identities.iter().map(keyed).collect(),
             store: Store::new(config.capacity),
+            trust_plain: config.trust_plain,
+            settings: RwLock::new(Arc::new(Settings::factory(config))),
         }
+    }
+
+    /// The settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        // The lock is held for copies of a pointer only, so that poison does
+        // not matter.
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What the device reports as its configuration. Every text is set, even
@@ -65,7 +72,7 @@ impl Device {
             protocol_version: text(PROTOCOL_VERSION),
             protocol_compilation_date: text(""),
             protocol_source_hash: text(""),
-            power_level: Some(PowerLevel::Operational.into()),
+            power_level: Some(self.settings().power_level.into()),
         }
     }
 }

@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod access;
 mod config;
 mod connection;
 mod device;
@@ -29,6 +30,7 @@ mod operations;
 mod output;
 pub mod protocol;
 mod session;
+mod settings;
 mod statistics;
 mod store;
 

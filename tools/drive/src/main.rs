@@ -27,6 +27,10 @@ struct Arguments {
     /// How many bytes of entries to store
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     capacity: u64,
+    /// Accept over plain connections what the protocol allows over TLS only:
+    /// PINs and changes of access control lists
+    #[arg(long)]
+    trust_plain: bool,
     /// Close each connection instead of answering its Nth request
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     close_at: Option<u64>,
@@ -51,6 +55,7 @@ impl Arguments {
             address: SocketAddr::new(self.address, self.port),
             max_value_size: self.max_value_size,
             capacity: self.capacity,
+            trust_plain: self.trust_plain,
             faults: Faults {
                 close_at: self.close_at,
                 reset_at: self.reset_at,

@@ -32,6 +32,8 @@ pub(crate) struct Output {
     pending: usize,
     /// How many bytes the last answer has.
     last: usize,
+    /// Whether one of the answers promises that changes are durable.
+    durable: bool,
     /// The most bytes per write.
     limit: usize,
 }
@@ -46,12 +48,18 @@ enum Piece {
 impl Output {
     /// No answers yet; each write shall send at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { inline: Vec::new(), pieces: VecDeque::new(), pending: 0, last: 0, limit }
+        Self { inline: Vec::new(), pieces: VecDeque::new(), pending: 0, last: 0, durable: false, limit }
     }
 
     /// How many bytes are not sent yet.
     pub fn pending(&self) -> usize {
         self.pending
+    }
+
+    /// Whether changes have to be made durable before the answers are sent.
+    /// It is taken to be done afterwards.
+    pub fn take_durable(&mut self) -> bool {
+        std::mem::take(&mut self.durable)
     }
 
     /// Adds an answer.
@@ -73,6 +81,7 @@ impl Output {
         if separate {
             self.pieces.push_back(Piece::Value(reply.value.clone()));
         }
+        self.durable |= reply.durable;
         self.last = pdu.frame_len();
         self.pending += self.last;
     }
@@ -161,6 +170,7 @@ mod tests {
         Reply {
             message: Message { command_bytes: Some(b"command".to_vec()), ..Message::default() },
             value: Bytes::copy_from_slice(value),
+            durable: false,
             close: false,
         }
     }

@@ -1,21 +1,26 @@
 //! What the drive says to each message of a connection.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
 
+use crate::access::AccessList;
 use crate::device::Device;
-use crate::operations::{self, Done, Failure};
+use crate::operations::{self, Done, Failure, Request};
 use crate::protocol::{
-    AuthType, Body, Command, Header, HmacAuth, HmacKey, Message, MessageType, Status, StatusCode,
+    AuthType, Body, Command, Header, HmacAuth, Message, MessageType, PowerLevel, Status, StatusCode,
 };
+use crate::settings::Settings;
 
 /// What the drive sends.
 pub(crate) struct Reply {
     pub message: Message,
     pub value: Bytes,
+    /// Whether all changes so far have to be durable before it is sent.
+    pub durable: bool,
     /// Whether the connection is to be closed after it.
     pub close: bool,
 }
@@ -24,17 +29,13 @@ pub(crate) struct Reply {
 pub(crate) struct Session {
     device: Arc<Device>,
     connection_id: i64,
-}
-
-/// Who a request claims to come from, and the key to sign the answer with.
-struct Requester<'a> {
-    identity: Option<i64>,
-    key: Option<&'a HmacKey>,
+    /// The sequence of the last request that was authentic.
+    last_sequence: Option<u64>,
 }
 
 impl Session {
     pub fn new(device: Arc<Device>, connection_id: i64) -> Self {
-        Self { device, connection_id }
+        Self { device, connection_id, last_sequence: None }
     }
 
     /// What the drive says before it is asked anything.
@@ -52,89 +53,128 @@ impl Session {
     }
 
     /// Executes a request. `value` is the value that follows the message.
-    pub fn handle(&self, message: &[u8], value: Cow<'_, [u8]>) -> Reply {
-        self.answer(message, value).unwrap_or_else(|failure| self.farewell(failure))
+    /// There is no reply to a part of a batch.
+    pub fn handle(&mut self, message: &[u8], value: Cow<'_, [u8]>) -> Option<Reply> {
+        self.answer(message, value).unwrap_or_else(|failure| Some(self.farewell(failure)))
+    }
+
+    /// Makes all changes so far durable.
+    ///
+    /// # Errors
+    ///
+    /// If the medium fails. Then no answer may be sent that promises it.
+    pub fn make_durable(&self) -> io::Result<()> {
+        self.device.store.sync()
     }
 
     /// Answers a request, or says why the connection has to be closed. That is
     /// the case if there is no telling which request an answer would be for.
-    fn answer(&self, message: &[u8], value: Cow<'_, [u8]>) -> Result<Reply, Failure> {
+    fn answer(&mut self, message: &[u8], value: Cow<'_, [u8]>) -> Result<Option<Reply>, Failure> {
         let message =
             Message::decode(message).map_err(|error| terminated(format!("undecodable message: {error}")))?;
         match message.auth_type.map(AuthType::try_from) {
-            Some(Ok(AuthType::Hmac)) => {}
-            Some(Ok(AuthType::Pin)) => {
-                return Err(terminated("PIN operations are only allowed over TLS"));
-            }
-            _ => return Err(terminated("unknown authentication type")),
+            Some(Ok(AuthType::Hmac)) => self.by_identity(message, value),
+            Some(Ok(AuthType::Pin)) => Err(terminated("PIN operations are only allowed over TLS")),
+            _ => Err(terminated("unknown authentication type")),
         }
-        let command_bytes = message.command_bytes.ok_or_else(|| terminated("message without a command"))?;
-        let command = Command::decode(&command_bytes[..])
-            .map_err(|error| terminated(format!("undecodable command: {error}")))?;
+    }
+
+    /// Answers a request that is signed with an identity's key.
+    fn by_identity(&mut self, message: Message, value: Cow<'_, [u8]>) -> Result<Option<Reply>, Failure> {
+        let (command, command_bytes) = decode_command(message.command_bytes)?;
         let header = command
             .header
             .ok_or_else(|| Failure::new(StatusCode::HeaderRequired, "command without a header"))?;
-
         let auth = message.hmac_auth.unwrap_or_default();
-        let known = auth.identity.map(|id| self.device.identities.get(&id));
-        let requester = Requester { identity: auth.identity, key: known.flatten() };
-        let outcome = self
-            .check_hmac(&requester, &command_bytes, auth.hmac.as_deref())
-            .and_then(|()| self.check_header(&header));
-        let outcome = match outcome {
-            Ok(()) => {
-                refuse_batch(&header)?;
+        let settings = self.device.settings();
+        let requester = auth.identity.and_then(|id| settings.identities.get(&id));
+        let checked = check_hmac(requester, &command_bytes, auth.hmac.as_deref())
+            .and_then(|requester| self.check_header(&header, &settings).map(|()| requester));
+        let outcome = match checked {
+            Ok(requester) => {
                 let message_type = header.message_type();
                 let received = value.len();
                 let body = command.body.unwrap_or_default();
-                let outcome = operations::execute(&self.device, message_type, body, value);
-                let sent = outcome.as_ref().map_or(0, |done| done.value.len());
+                let request = Request {
+                    device: &self.device,
+                    requester,
+                    secure: self.device.trust_plain,
+                    header: &header,
+                    body,
+                    value,
+                };
+                let outcome = operations::execute(message_type, request);
+                let sent = outcome.as_ref().map_or(0, |done| done.as_ref().map_or(0, |d| d.value.len()));
                 self.device.counters.count(message_type, received + sent);
                 outcome
             }
             Err(failure) => Err(failure),
         };
-        Ok(self.reply(&header, &requester, outcome))
+        let signature = |command: &[u8]| {
+            // Without a key there is nothing to sign with; the client has to
+            // make do with the status.
+            let hmac = requester.map(|requester| requester.key.sign(command).to_vec());
+            HmacAuth { identity: auth.identity, hmac }
+        };
+        Ok(match outcome {
+            Ok(None) => None,
+            Ok(Some(done)) => Some(self.reply(&header, StatusCode::Success, None, done, signature)),
+            Err(failure) if failure.close => return Err(failure),
+            Err(failure) => {
+                let done = Done { body: failure.body.map(|body| *body), ..Done::default() };
+                Some(self.reply(&header, failure.code, Some(failure.reason.into_owned()), done, signature))
+            }
+        })
     }
 
-    fn check_hmac(
-        &self,
-        requester: &Requester<'_>,
-        command: &[u8],
-        hmac: Option<&[u8]>,
-    ) -> Result<(), Failure> {
-        let failure = |reason: &'static str| Failure::new(StatusCode::HmacFailure, reason);
-        let key = requester.key.ok_or_else(|| failure("unknown identity"))?;
-        let hmac = hmac.ok_or_else(|| failure("missing HMAC"))?;
-        if key.verify(command, hmac) { Ok(()) } else { Err(failure("wrong HMAC")) }
-    }
-
-    fn check_header(&self, header: &Header) -> Result<(), Failure> {
+    fn check_header(&mut self, header: &Header, settings: &Settings) -> Result<(), Failure> {
         // A client may leave out the connection ID, but a wrong one means that
         // it has mixed up its connections.
         if header.connection_id.is_some_and(|id| id != self.connection_id) {
-            return Err(Failure::new(
-                StatusCode::InvalidRequest,
-                "the connection ID is not this connection's",
-            ));
+            return Err(Failure::invalid("the connection ID is not this connection's"));
         }
-        if header.cluster_version() != Device::CLUSTER_VERSION {
+        let sequence = header.sequence();
+        // Only growing numbers protect from requests that are sent again by
+        // someone who has overheard them.
+        if let Some(last) = self.last_sequence
+            && sequence <= last
+        {
+            return Err(Failure::invalid(format!("sequence {sequence} is not above the last one, {last}")));
+        }
+        self.last_sequence = Some(sequence);
+        if settings.locked {
+            return Err(Failure::new(StatusCode::DeviceLocked, "the drive is locked"));
+        }
+        if settings.power_level == PowerLevel::Hibernate
+            && header.message_type() != MessageType::SetPowerLevel
+        {
+            return Err(Failure::new(StatusCode::Hibernate, "the drive hibernates"));
+        }
+        if header.cluster_version() != settings.cluster_version {
             return Err(Failure::new(
                 StatusCode::VersionFailure,
-                format!("the cluster version is {}", Device::CLUSTER_VERSION),
+                format!("the cluster version is {}", settings.cluster_version),
             ));
         }
         Ok(())
     }
 
-    fn reply(&self, request: &Header, requester: &Requester<'_>, outcome: Result<Done, Failure>) -> Reply {
-        let (code, reason, done) = match outcome {
-            Ok(done) => (StatusCode::Success, None, done),
-            Err(failure) => (failure.code, Some(failure.reason.into_owned()), Done::default()),
-        };
+    fn reply(
+        &self,
+        request: &Header,
+        code: StatusCode,
+        reason: Option<String>,
+        done: Done,
+        signature: impl FnOnce(&[u8]) -> HmacAuth,
+    ) -> Reply {
         let message_type = request.message_type().response();
+        // A client that is wrong about the cluster version is told the right
+        // one.
+        let cluster_version =
+            (code == StatusCode::VersionFailure).then(|| self.device.settings().cluster_version);
         let command_bytes = Command {
             header: Some(Header {
+                cluster_version,
                 connection_id: Some(self.connection_id),
                 ack_sequence: Some(request.sequence()),
                 message_type: Some(message_type.unwrap_or(MessageType::Invalid).into()),
@@ -144,17 +184,15 @@ impl Session {
             status: Some(status(code, reason)),
         }
         .encode_to_vec();
-        // Without a key there is nothing to sign with; the client has to make
-        // do with the status.
-        let hmac = requester.key.map(|key| key.sign(&command_bytes).to_vec());
         Reply {
             message: Message {
                 auth_type: Some(AuthType::Hmac.into()),
-                hmac_auth: Some(HmacAuth { identity: requester.identity, hmac }),
+                hmac_auth: Some(signature(&command_bytes)),
                 pin_auth: None,
                 command_bytes: Some(command_bytes),
             },
             value: done.value,
+            durable: done.durable,
             close: false,
         }
     }
@@ -164,7 +202,7 @@ impl Session {
     fn unsolicited(&self, code: StatusCode, reason: Option<String>, body: Option<Body>) -> Reply {
         let command_bytes = Command {
             header: Some(Header {
-                cluster_version: Some(Device::CLUSTER_VERSION),
+                cluster_version: Some(self.device.settings().cluster_version),
                 connection_id: Some(self.connection_id),
                 ..Header::default()
             }),
@@ -180,20 +218,29 @@ impl Session {
                 command_bytes: Some(command_bytes),
             },
             value: Bytes::new(),
+            durable: false,
             close: false,
         }
     }
 }
 
-/// Operations of a batch are not answered one by one, so one outside a batch
-/// can only be refused by closing the connection.
-fn refuse_batch(header: &Header) -> Result<(), Failure> {
-    let in_batch =
-        matches!(header.message_type(), MessageType::Put | MessageType::Delete) && header.batch_id.is_some();
-    if in_batch {
-        return Err(Failure::new(StatusCode::InvalidBatch, "no such batch"));
-    }
-    Ok(())
+/// The command, and its bytes as they were signed.
+fn decode_command(bytes: Option<Vec<u8>>) -> Result<(Command, Vec<u8>), Failure> {
+    let bytes = bytes.ok_or_else(|| terminated("message without a command"))?;
+    let command =
+        Command::decode(&bytes[..]).map_err(|error| terminated(format!("undecodable command: {error}")))?;
+    Ok((command, bytes))
+}
+
+fn check_hmac<'a>(
+    requester: Option<&'a AccessList>,
+    command: &[u8],
+    hmac: Option<&[u8]>,
+) -> Result<&'a AccessList, Failure> {
+    let failure = |reason: &'static str| Failure::new(StatusCode::HmacFailure, reason);
+    let requester = requester.ok_or_else(|| failure("unknown identity"))?;
+    let hmac = hmac.ok_or_else(|| failure("missing HMAC"))?;
+    if requester.key.verify(command, hmac) { Ok(requester) } else { Err(failure("wrong HMAC")) }
 }
 
 fn terminated(reason: impl Into<Cow<'static, str>>) -> Failure {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::protocol::{MessageType, Statistics};
 
 /// One more than the largest number of a message type.
-const TYPES: usize = MessageType::SetPowerLevel as usize + 1;
+const TYPES: usize = MessageType::ManageApplet as usize + 1;
 
 /// How many requests of each type there were, and how many bytes their values
 /// had.

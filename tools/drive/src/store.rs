@@ -1,6 +1,7 @@
 //! The entries, ordered by key.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
@@ -107,6 +108,11 @@ impl Store {
             content.entries.remove(key)
         };
         drop(removed);
+        Ok(())
+    }
+
+    /// Makes all changes so far durable; in memory, nothing can be.
+    pub fn sync(&self) -> io::Result<()> {
         Ok(())
     }
 

@@ -25,22 +25,26 @@ fn frame(encoded: &Encoded, value: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_drive_answers_golden_requests_with_golden_answers() {
-    let drive = start();
-    // The first connection of a drive is number 1.
-    let mut stream: TcpStream = Client::connect(&drive).into_stream();
-    let exchanges = [
-        (golden::NOOP, golden::NOOP_RESPONSE),
-        (golden::NOOP_WITH_BODY, golden::NOOP_RESPONSE),
-        (golden::PUT, golden::PUT_RESPONSE),
-        (golden::GET, golden::GET_RESPONSE),
-        (golden::DELETE, golden::DELETE_RESPONSE),
+    let conversations = [
+        &[
+            (golden::NOOP, golden::NOOP_RESPONSE),
+            (golden::PUT, golden::PUT_RESPONSE),
+            (golden::GET, golden::GET_RESPONSE),
+            (golden::DELETE, golden::DELETE_RESPONSE),
+        ][..],
+        &[(golden::NOOP_WITH_BODY, golden::NOOP_RESPONSE)],
     ];
-    for (request, answer) in exchanges {
-        stream.write_all(&bytes(request)).unwrap();
-        let expected = bytes(answer);
-        let mut received = vec![0; expected.len()];
-        stream.read_exact(&mut received).unwrap();
-        assert_eq!(received, expected, "answer to {request:?}");
+    for conversation in conversations {
+        // The first connection of a drive is number 1.
+        let drive = start();
+        let mut stream: TcpStream = Client::connect(&drive).into_stream();
+        for (request, answer) in conversation {
+            stream.write_all(&bytes(request)).unwrap();
+            let expected = bytes(answer);
+            let mut received = vec![0; expected.len()];
+            stream.read_exact(&mut received).unwrap();
+            assert_eq!(received, expected, "answer to {request:?}");
+        }
     }
 }
 

@@ -154,11 +154,37 @@ fn a_value_nobody_wants_is_skipped() {
 }
 
 #[test]
+fn sequences_have_to_grow() {
+    let drive = start();
+    let mut client = Client::connect(&drive);
+    client.builder.sequence = 0;
+    assert_eq!(client.noop(), StatusCode::Success);
+    client.builder.sequence = 100;
+    assert_eq!(client.put(b"key", b"1"), StatusCode::Success);
+    for sequence in [100, 99, 0] {
+        client.builder.sequence = sequence;
+        assert_eq!(client.put(b"key", b"2"), StatusCode::InvalidRequest);
+    }
+    // What is refused for its HMAC does not count.
+    client.builder.sequence = 1000;
+    let mut request = client.builder.noop();
+    *request.message.last_mut().unwrap() ^= 1;
+    client.send(&request, b"");
+    client.receive().unwrap();
+    client.builder.sequence = 101;
+    assert_eq!(client.get(b"key"), (StatusCode::Success, b"1".to_vec()));
+}
+
+#[test]
 fn the_cluster_version_has_to_match() {
     let drive = start();
     let mut client = Client::connect(&drive);
     client.builder.cluster_version = 1;
-    assert_eq!(client.put(b"key", b"value"), StatusCode::VersionFailure);
+    let request = client.builder.put(b"key", 0);
+    let (answer, _) = client.ask(&request, b"");
+    assert_eq!(answer.status(), StatusCode::VersionFailure);
+    // The answer tells the right one.
+    assert_eq!(answer.command.header.unwrap().cluster_version, Some(0));
     client.builder.cluster_version = 0;
     assert_eq!(client.get(b"key").0, StatusCode::NotFound);
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{Done, Failure};
+use super::{Done, Failure, Request};
 use crate::device::Device;
-use crate::protocol::{Body, KeyValue, StatusCode};
+use crate::protocol::{Body, KeyValue, Permission, StatusCode, Synchronization};
 use crate::store::{Entry, Expected, Refusal};
 
 impl From<Refusal> for Failure {
@@ -25,31 +25,34 @@ fn not_found() -> Failure {
     Failure::new(StatusCode::NotFound, "no such key")
 }
 
-pub(super) fn put(device: &Device, body: Body, value: Cow<'_, [u8]>) -> Result<Done, Failure> {
-    let bounds = &device.bounds;
-    let mut request = body.key_value.unwrap_or_default();
-    let key = take_key(device, &mut request)?;
-    check_size("version", &request.new_version, bounds.max_version_size)?;
-    check_size("tag", &request.tag, bounds.max_tag_size)?;
+pub(super) fn put(mut request: Request<'_>) -> Result<Done, Failure> {
+    let bounds = &request.device.bounds;
+    let mut key_value = request.body.key_value.take().unwrap_or_default();
+    let key = take_key(request.device, &mut key_value)?;
+    request.authorize(Permission::Write, Some(&key))?;
+    check_size("version", &key_value.new_version, bounds.max_version_size)?;
+    check_size("tag", &key_value.tag, bounds.max_tag_size)?;
+    let durable = durable(&key_value)?;
     let entry = Entry {
         // A value with an allocation of its own is stored as it is. Others are
         // still in the connection's buffer.
-        value: match value {
+        value: match request.value {
             Cow::Owned(value) => value.into(),
             Cow::Borrowed(value) => Bytes::copy_from_slice(value),
         },
-        version: request.new_version.take(),
-        tag: request.tag.take(),
-        algorithm: request.algorithm,
+        version: key_value.new_version.take(),
+        tag: key_value.tag.take(),
+        algorithm: key_value.algorithm,
     };
-    device.store.put(key, entry, expected(&request))?;
-    Ok(with_body(KeyValue::default()))
+    request.device.store.put(key, entry, expected(&key_value))?;
+    Ok(Done { durable, ..with_body(KeyValue::default()) })
 }
 
-pub(super) fn get(device: &Device, body: Body) -> Result<Done, Failure> {
-    let mut request = body.key_value.unwrap_or_default();
-    let key = take_key(device, &mut request)?;
-    let entry = device.store.get(&key).ok_or_else(not_found)?;
+pub(super) fn get(mut request: Request<'_>) -> Result<Done, Failure> {
+    let mut key_value = request.body.key_value.take().unwrap_or_default();
+    let key = take_key(request.device, &mut key_value)?;
+    request.authorize(Permission::Read, Some(&key))?;
+    let entry = request.device.store.get(&key).ok_or_else(not_found)?;
     let done = with_body(KeyValue {
         key: Some(key),
         db_version: entry.version,
@@ -57,27 +60,30 @@ pub(super) fn get(device: &Device, body: Body) -> Result<Done, Failure> {
         algorithm: entry.algorithm,
         ..KeyValue::default()
     });
-    let value = if request.metadata_only() { Bytes::new() } else { entry.value };
+    let value = if key_value.metadata_only() { Bytes::new() } else { entry.value };
     Ok(Done { value, ..done })
 }
 
-pub(super) fn get_version(device: &Device, body: Body) -> Result<Done, Failure> {
-    let mut request = body.key_value.unwrap_or_default();
-    let key = take_key(device, &mut request)?;
-    let entry = device.store.get(&key).ok_or_else(not_found)?;
+pub(super) fn get_version(mut request: Request<'_>) -> Result<Done, Failure> {
+    let mut key_value = request.body.key_value.take().unwrap_or_default();
+    let key = take_key(request.device, &mut key_value)?;
+    request.authorize(Permission::Read, Some(&key))?;
+    let entry = request.device.store.get(&key).ok_or_else(not_found)?;
     Ok(with_body(KeyValue { db_version: entry.version, ..KeyValue::default() }))
 }
 
-pub(super) fn delete(device: &Device, body: Body) -> Result<Done, Failure> {
-    let mut request = body.key_value.unwrap_or_default();
-    let key = take_key(device, &mut request)?;
-    device.store.delete(&key, expected(&request))?;
-    Ok(with_body(KeyValue::default()))
+pub(super) fn delete(mut request: Request<'_>) -> Result<Done, Failure> {
+    let mut key_value = request.body.key_value.take().unwrap_or_default();
+    let key = take_key(request.device, &mut key_value)?;
+    request.authorize(Permission::Delete, Some(&key))?;
+    let durable = durable(&key_value)?;
+    request.device.store.delete(&key, expected(&key_value))?;
+    Ok(Done { durable, ..with_body(KeyValue::default()) })
 }
 
 /// Clients expect a key/value body in the answer even if it is empty.
 fn with_body(key_value: KeyValue) -> Done {
-    Done { body: Some(Body { key_value: Some(key_value), ..Body::default() }), value: Bytes::new() }
+    Done { body: Some(Body { key_value: Some(key_value), ..Body::default() }), ..Done::default() }
 }
 
 fn take_key(device: &Device, request: &mut KeyValue) -> Result<Bytes, Failure> {
@@ -97,4 +103,14 @@ fn check_size(what: &str, bytes: &Option<Bytes>, max: usize) -> Result<(), Failu
 
 fn expected(request: &KeyValue) -> Expected<'_> {
     if request.force() { Expected::Any } else { Expected::Version(request.db_version()) }
+}
+
+/// Whether the answer to a change promises that it is durable. That is the
+/// safe way to take a request that does not say.
+fn durable(request: &KeyValue) -> Result<bool, Failure> {
+    match request.synchronization.map(Synchronization::try_from) {
+        None | Some(Ok(Synchronization::WriteThrough | Synchronization::Flush)) => Ok(true),
+        Some(Ok(Synchronization::WriteBack)) => Ok(false),
+        Some(Ok(Synchronization::Invalid) | Err(_)) => Err(Failure::invalid("unknown synchronization")),
+    }
 }

@@ -1,8 +1,8 @@
 //! Reading what the drive reports about itself.
 
-use super::{Done, Failure};
+use super::{Done, Failure, Request};
 use crate::device::Device;
-use crate::protocol::{Body, Capacity, GetLog, LogType, StatusCode};
+use crate::protocol::{Body, Capacity, GetLog, LogType, Permission, StatusCode};
 
 /// The drive's own log, of which there is not much. It is never empty and ends with a zero byte: clients in
 /// C take an empty field for a missing one and print it as a string.
@@ -18,8 +18,10 @@ pub(crate) fn hello(device: &Device) -> Body {
     })
 }
 
-pub(super) fn get_log(device: &Device, body: Body) -> Result<Done, Failure> {
-    let types = body.get_log.map(|request| request.types).unwrap_or_default();
+pub(super) fn get_log(request: Request<'_>) -> Result<Done, Failure> {
+    request.authorize(Permission::GetLog, None)?;
+    let device = request.device;
+    let types = request.body.get_log.map(|request| request.types).unwrap_or_default();
     if types.is_empty() {
         return Err(Failure::invalid("a log type is required"));
     }

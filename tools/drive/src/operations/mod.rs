@@ -7,56 +7,97 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::access::AccessList;
 use crate::device::Device;
-use crate::protocol::{Body, MessageType, StatusCode};
+use crate::protocol::{Body, Header, MessageType, Permission, StatusCode};
 
 pub(crate) use log::hello;
+
+/// An authentic request.
+pub(crate) struct Request<'a> {
+    pub device: &'a Device,
+    /// Who asks.
+    pub requester: &'a AccessList,
+    /// Whether it came over a connection that strangers cannot read.
+    pub secure: bool,
+    pub header: &'a Header,
+    pub body: Body,
+    /// The value that followed the message.
+    pub value: Cow<'a, [u8]>,
+}
+
+impl Request<'_> {
+    /// Refuses a request whose sender lacks a permission; `key` is the key it
+    /// is about, if it is about one.
+    fn authorize(&self, permission: Permission, key: Option<&[u8]>) -> Result<(), Failure> {
+        if self.requester.allows(permission, key, self.secure) {
+            return Ok(());
+        }
+        let what = if key.is_some() { " for this key" } else { "" };
+        Err(Failure::new(
+            StatusCode::NotAuthorized,
+            format!("the identity does not have the permission {permission:?}{what}"),
+        ))
+    }
+}
 
 /// The result of a request that worked.
 #[derive(Default)]
 pub(crate) struct Done {
     pub body: Option<Body>,
     pub value: Bytes,
+    /// Whether the answer promises that all changes so far are durable.
+    pub durable: bool,
 }
 
 /// Why a request did not work.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Failure {
     pub code: StatusCode,
     pub reason: Cow<'static, str>,
+    /// What the answer says besides.
+    pub body: Option<Box<Body>>,
+    /// Whether the connection has to be closed.
+    pub close: bool,
 }
 
 impl Failure {
     pub fn new(code: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, reason: reason.into() }
+        Self { code, reason: reason.into(), body: None, close: false }
     }
 
     /// A request that makes no sense or exceeds a limit.
-    fn invalid(reason: impl Into<Cow<'static, str>>) -> Self {
+    pub fn invalid(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::InvalidRequest, reason)
     }
 }
 
-/// Executes an authenticated request.
-pub(crate) fn execute(
-    device: &Device,
-    message_type: MessageType,
-    body: Body,
-    value: Cow<'_, [u8]>,
-) -> Result<Done, Failure> {
-    match message_type {
-        MessageType::Put => entry::put(device, body, value),
-        MessageType::Get => entry::get(device, body),
-        MessageType::GetVersion => entry::get_version(device, body),
-        MessageType::Delete => entry::delete(device, body),
-        // All there is to flush is in memory already.
-        MessageType::Noop | MessageType::FlushAllData => Ok(Done::default()),
-        MessageType::GetLog => log::get_log(device, body),
+/// Executes a request. A part of a batch has no answer.
+pub(crate) fn execute(message_type: MessageType, request: Request<'_>) -> Result<Option<Done>, Failure> {
+    // Requests run as they arrive, so there is nothing that could overtake.
+    // But nobody may claim more than is theirs.
+    if request.header.priority() > request.requester.max_priority {
+        return Err(Failure::new(StatusCode::NotAuthorized, "the priority is too high for the identity"));
+    }
+    if request.header.batch_id.is_some() && matches!(message_type, MessageType::Put | MessageType::Delete) {
+        // Nobody waits for an answer, so this can only be said at the end of
+        // the connection.
+        return Err(Failure { close: true, ..Failure::new(StatusCode::InvalidBatch, "no such batch") });
+    }
+    let done = match message_type {
+        MessageType::Put => entry::put(request),
+        MessageType::Get => entry::get(request),
+        MessageType::GetVersion => entry::get_version(request),
+        MessageType::Delete => entry::delete(request),
+        MessageType::Noop => Ok(Done::default()),
+        MessageType::FlushAllData => Ok(Done { durable: true, ..Done::default() }),
+        MessageType::GetLog => log::get_log(request),
         other if other.response().is_some() => {
             // The protocol has no status of its own for this. This one at
             // least says that trying again will not help.
             Err(Failure::invalid(format!("{other:?} is not supported")))
         }
         _ => Err(Failure::invalid("unknown message type")),
-    }
+    };
+    done.map(Some)
 }

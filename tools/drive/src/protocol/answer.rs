@@ -19,9 +19,9 @@ pub struct Answer {
 impl Answer {
     /// Decodes the message part of a frame and checks its HMAC.
     ///
-    /// Two kinds of messages carry no HMAC: unsolicited ones, and the answer
-    /// to an identity the drive does not know, whose status is
-    /// [`StatusCode::HmacFailure`].
+    /// Three kinds of messages carry no HMAC: unsolicited ones, answers to
+    /// requests with a PIN, and the answer to an identity the drive does not
+    /// know, whose status is [`StatusCode::HmacFailure`].
     ///
     /// # Errors
     ///
@@ -34,14 +34,14 @@ impl Answer {
         let auth_type = message.auth_type.and_then(|n| AuthType::try_from(n).ok());
         let unsolicited = match auth_type {
             Some(AuthType::UnsolicitedStatus) => true,
-            Some(AuthType::Hmac) => false,
+            Some(AuthType::Hmac | AuthType::Pin) => false,
             _ => return Err(AnswerError::AuthType(message.auth_type)),
         };
         let answer = Self { command, unsolicited };
         let hmac = message.hmac_auth.and_then(|auth| auth.hmac);
         let authentic = match hmac {
             Some(hmac) => key.verify(command_bytes, &hmac),
-            None => unsolicited || answer.status() == StatusCode::HmacFailure,
+            None => auth_type != Some(AuthType::Hmac) || answer.status() == StatusCode::HmacFailure,
         };
         if authentic { Ok(answer) } else { Err(AnswerError::Hmac) }
     }
@@ -159,14 +159,16 @@ mod tests {
         assert!(Answer::decode(&stranger, &key).is_ok());
         let unsolicited = message(AuthType::UnsolicitedStatus, StatusCode::Success, None);
         assert!(Answer::decode(&unsolicited, &key).unwrap().unsolicited);
+        let pin = message(AuthType::Pin, StatusCode::Success, None);
+        assert!(!Answer::decode(&pin, &key).unwrap().unsolicited);
     }
 
     #[test]
     fn other_messages_are_refused() {
         let key = HmacKey::new(b"asdfasdf");
         assert_eq!(Answer::decode(b"", &key), Err(AnswerError::NoCommand));
-        let pin = message(AuthType::Pin, StatusCode::Success, None);
-        assert_eq!(Answer::decode(&pin, &key), Err(AnswerError::AuthType(Some(2))));
+        let invalid = message(AuthType::Invalid, StatusCode::Success, None);
+        assert_eq!(Answer::decode(&invalid, &key), Err(AnswerError::AuthType(Some(-1))));
         assert!(matches!(Answer::decode(b"\xff\xff\xff", &key), Err(AnswerError::Undecodable(_))));
     }
 }

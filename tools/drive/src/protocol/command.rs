@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{Algorithm, GetLog, MessageType, StatusCode, Synchronization};
+use super::{
+    Algorithm, Batch, GetLog, MessageType, PeerOperation, PinOperation, PowerManagement, Priority, Range,
+    Security, Setup, StatusCode, Synchronization,
+};
 
 /// A request or an answer, without its authentication.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -44,7 +47,7 @@ pub struct Header {
     #[prost(bool, optional, tag = "10")]
     pub early_exit: Option<bool>,
     /// The priority of the request; a higher number goes first.
-    #[prost(int32, optional, tag = "12")]
+    #[prost(enumeration = "Priority", optional, tag = "12")]
     pub priority: Option<i32>,
     /// How long the request may run before others get a turn, in milliseconds.
     #[prost(uint64, optional, tag = "13")]
@@ -61,9 +64,31 @@ pub struct Body {
     /// For commands on one key.
     #[prost(message, optional, tag = "1")]
     pub key_value: Option<KeyValue>,
-    /// For reading logs. Boxed because it is large and rare.
+    // What is large or rare is boxed: a body is moved with every request.
+    /// For lists of keys.
+    #[prost(message, optional, boxed, tag = "2")]
+    pub range: Option<Box<Range>>,
+    /// For the cluster version and the firmware.
+    #[prost(message, optional, boxed, tag = "3")]
+    pub setup: Option<Box<Setup>>,
+    /// For sending entries to another drive.
+    #[prost(message, optional, boxed, tag = "4")]
+    pub peer_operation: Option<Box<PeerOperation>>,
+    /// For reading logs.
     #[prost(message, optional, boxed, tag = "6")]
     pub get_log: Option<Box<GetLog>>,
+    /// For access control lists and PINs.
+    #[prost(message, optional, boxed, tag = "7")]
+    pub security: Option<Box<Security>>,
+    /// For locking, unlocking and erasing.
+    #[prost(message, optional, boxed, tag = "8")]
+    pub pin_operation: Option<Box<PinOperation>>,
+    /// For the end of a batch.
+    #[prost(message, optional, boxed, tag = "9")]
+    pub batch: Option<Box<Batch>>,
+    /// For the power level.
+    #[prost(message, optional, boxed, tag = "10")]
+    pub power: Option<Box<PowerManagement>>,
 }
 
 /// A key and what belongs to it, except for the value itself, which follows

@@ -101,6 +101,10 @@ pub enum MessageType {
     SetPowerLevelResponse = 47,
     /// Changes the power level.
     SetPowerLevel = 48,
+    /// Answers [`ManageApplet`](Self::ManageApplet).
+    ManageAppletResponse = 49,
+    /// Runs a program on the drive.
+    ManageApplet = 50,
 }
 
 impl MessageType {
@@ -166,6 +170,10 @@ pub enum StatusCode {
     Hibernate = 22,
     /// The drive is shutting down.
     Shutdown = 23,
+    /// A program could not be run on the drive.
+    InvalidExecute = 24,
+    /// A program on the drive has ended.
+    ExecuteComplete = 25,
 }
 
 /// How the tag of an entry was computed.

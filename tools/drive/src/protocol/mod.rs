@@ -8,15 +8,22 @@
 
 mod answer;
 mod auth;
+mod batch;
 mod command;
 mod enums;
 mod frame;
 mod getlog;
 mod message;
+mod peer;
+mod pin;
+mod range;
 mod request;
+mod security;
+mod setup;
 
 pub use answer::{Answer, AnswerError};
 pub use auth::{HMAC_SIZE, HmacKey};
+pub use batch::Batch;
 pub use command::{Body, Command, Header, KeyValue, Status};
 pub use enums::{Algorithm, AuthType, LogType, MessageType, PowerLevel, StatusCode, Synchronization};
 pub use frame::{FrameError, MAGIC, PDU_SIZE, Pdu};
@@ -24,7 +31,12 @@ pub use getlog::{
     Capacity, Configuration, Device, GetLog, Interface, Limits, Statistics, Temperature, Utilization,
 };
 pub use message::{HmacAuth, Message, PinAuth};
+pub use peer::{Peer, PeerOperation, Push};
+pub use pin::{PinOperation, PinOperationType};
+pub use range::Range;
 pub use request::{Encoded, RequestBuilder};
+pub use security::{Acl, HmacAlgorithm, Permission, Priority, Scope, Security, SecurityType};
+pub use setup::{PowerManagement, Setup, SetupType};
 
 /// The protocol version this crate speaks, as a drive reports it.
 pub const PROTOCOL_VERSION: &str = "4.0.1";
