@@ -30,7 +30,7 @@ impl Device {
             bounds: Bounds::new(config),
             counters: Counters::new(),
             faults: config.faults,
-            store: Store::new(config.capacity),
+            store: Store::memory(config.capacity),
             trust_plain: config.trust_plain,
             settings: RwLock::new(Arc::new(Settings::factory(config))),
         }

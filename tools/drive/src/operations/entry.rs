@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Done, Failure, Request};
 use crate::device::Device;
 use crate::protocol::{Body, KeyValue, Permission, StatusCode, Synchronization};
-use crate::store::{Entry, Expected, Refusal};
+use crate::store::{Action, Change, Entry, Expected, Refusal};
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
@@ -17,6 +17,8 @@ impl From<Refusal> for Failure {
                 Failure::new(StatusCode::VersionMismatch, "the stored version is another one")
             }
             Refusal::NoSpace => Failure::new(StatusCode::NoSpace, "the drive is full"),
+            Refusal::Corrupt => Failure::new(StatusCode::PermanentDataError, "the stored data is damaged"),
+            Refusal::Failed => Failure::new(StatusCode::InternalError, "the store failed"),
         }
     }
 }
@@ -44,7 +46,8 @@ pub(super) fn put(mut request: Request<'_>) -> Result<Done, Failure> {
         tag: key_value.tag.take(),
         algorithm: key_value.algorithm,
     };
-    request.device.store.put(key, entry, expected(&key_value))?;
+    let change = Change { key, expected: expected(&mut key_value), action: Action::Put(entry) };
+    request.device.store.change(change)?;
     Ok(Done { durable, ..with_body(KeyValue::default()) })
 }
 
@@ -52,7 +55,7 @@ pub(super) fn get(mut request: Request<'_>) -> Result<Done, Failure> {
     let mut key_value = request.body.key_value.take().unwrap_or_default();
     let key = take_key(request.device, &mut key_value)?;
     request.authorize(Permission::Read, Some(&key))?;
-    let entry = request.device.store.get(&key).ok_or_else(not_found)?;
+    let entry = request.device.store.get(&key)?.ok_or_else(not_found)?;
     let done = with_body(KeyValue {
         key: Some(key),
         db_version: entry.version,
@@ -68,7 +71,7 @@ pub(super) fn get_version(mut request: Request<'_>) -> Result<Done, Failure> {
     let mut key_value = request.body.key_value.take().unwrap_or_default();
     let key = take_key(request.device, &mut key_value)?;
     request.authorize(Permission::Read, Some(&key))?;
-    let entry = request.device.store.get(&key).ok_or_else(not_found)?;
+    let entry = request.device.store.get(&key)?.ok_or_else(not_found)?;
     Ok(with_body(KeyValue { db_version: entry.version, ..KeyValue::default() }))
 }
 
@@ -77,7 +80,8 @@ pub(super) fn delete(mut request: Request<'_>) -> Result<Done, Failure> {
     let key = take_key(request.device, &mut key_value)?;
     request.authorize(Permission::Delete, Some(&key))?;
     let durable = durable(&key_value)?;
-    request.device.store.delete(&key, expected(&key_value))?;
+    let change = Change { key, expected: expected(&mut key_value), action: Action::Delete };
+    request.device.store.change(change)?;
     Ok(Done { durable, ..with_body(KeyValue::default()) })
 }
 
@@ -101,8 +105,13 @@ fn check_size(what: &str, bytes: &Option<Bytes>, max: usize) -> Result<(), Failu
     }
 }
 
-fn expected(request: &KeyValue) -> Expected<'_> {
-    if request.force() { Expected::Any } else { Expected::Version(request.db_version()) }
+/// Takes out of `request` which version it may replace.
+fn expected(request: &mut KeyValue) -> Expected {
+    if request.force() {
+        Expected::Any
+    } else {
+        Expected::Version(request.db_version.take().unwrap_or_default())
+    }
 }
 
 /// Whether the answer to a change promises that it is durable. That is the

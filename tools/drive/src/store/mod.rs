@@ -1,0 +1,159 @@
+//! The entries, ordered by key.
+//!
+//! All connections share one [`Store`]. Each of its calls takes effect at once
+//! and as a whole: nobody ever sees a part of a change.
+
+mod change;
+mod entry;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use memory::Memory;
+
+pub(crate) use change::{Action, Change, Expected};
+pub(crate) use entry::Entry;
+
+/// Why a request to the store was not fulfilled. Nothing has changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "memory does not fail")]
+pub(crate) enum Refusal {
+    /// There is no entry to remove.
+    NotFound,
+    /// The entry's version is not the expected one.
+    VersionMismatch,
+    /// The capacity does not suffice.
+    NoSpace,
+    /// What is stored makes no sense; details are logged.
+    Corrupt,
+    /// Reading or writing failed; details are logged.
+    Failed,
+}
+
+/// The entries, and the device's settings beside them.
+pub(crate) struct Store(Kind);
+
+enum Kind {
+    Memory(Memory),
+}
+
+#[allow(dead_code, reason = "not all of it is used yet")]
+impl Store {
+    /// An empty store in memory for at most `capacity` bytes.
+    pub fn memory(capacity: u64) -> Self {
+        Self(Kind::Memory(Memory::new(capacity)))
+    }
+
+    /// The entry under `key`.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Entry>, Refusal> {
+        match &self.0 {
+            Kind::Memory(memory) => Ok(memory.get(key)),
+        }
+    }
+
+    /// The first entry after `key`, whether or not there is one under `key`.
+    pub fn after(&self, key: &[u8]) -> Result<Option<(Bytes, Entry)>, Refusal> {
+        match &self.0 {
+            Kind::Memory(memory) => Ok(memory.after(key)),
+        }
+    }
+
+    /// The last entry before `key`, whether or not there is one under `key`.
+    pub fn before(&self, key: &[u8]) -> Result<Option<(Bytes, Entry)>, Refusal> {
+        match &self.0 {
+            Kind::Memory(memory) => Ok(memory.before(key)),
+        }
+    }
+
+    /// The first `max` keys from `start` to `end` that `accept` says yes to;
+    /// with `reverse` the last ones, the last of all first. There are none if
+    /// `start` is after `end`.
+    ///
+    /// Changes wait meanwhile, so `accept` shall be quick, and not use the
+    /// store.
+    pub fn keys(
+        &self,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        reverse: bool,
+        max: usize,
+        accept: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Vec<Bytes>, Refusal> {
+        match &self.0 {
+            Kind::Memory(memory) => Ok(memory.keys(start, end, reverse, max, accept)),
+        }
+    }
+
+    /// Makes a change. It is durable only after [`sync`](Self::sync).
+    pub fn change(&self, change: Change) -> Result<(), Refusal> {
+        match &self.0 {
+            Kind::Memory(memory) => memory.change(change),
+        }
+    }
+
+    /// Makes all changes in order, or none of them if one is refused, which is
+    /// returned by its index. They are durable, all of them, only after
+    /// [`sync`](Self::sync).
+    pub fn change_all(&self, changes: Vec<Change>) -> Result<(), (usize, Refusal)> {
+        match &self.0 {
+            Kind::Memory(memory) => memory.change_all(changes),
+        }
+    }
+
+    /// Makes every change durable that was made before this call. Costs
+    /// nothing if there is none.
+    pub fn sync(&self) -> io::Result<()> {
+        match &self.0 {
+            // There is nothing more durable than it is already.
+            Kind::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Removes everything, also the settings, durably.
+    pub fn erase(&self) -> io::Result<()> {
+        match &self.0 {
+            Kind::Memory(memory) => memory.erase(),
+        }
+        Ok(())
+    }
+
+    /// The capacity and how much of it is used, in bytes.
+    pub fn usage(&self) -> (u64, u64) {
+        match &self.0 {
+            Kind::Memory(memory) => memory.usage(),
+        }
+    }
+
+    /// What was given to [`set_settings`](Self::set_settings) last; `None` if
+    /// there was nothing since the last [`erase`](Self::erase).
+    pub fn settings(&self) -> Result<Option<Vec<u8>>, Refusal> {
+        match &self.0 {
+            Kind::Memory(memory) => Ok(memory.settings()),
+        }
+    }
+
+    /// Keeps the device's own state, durably. The bytes mean nothing to the
+    /// store, and are not counted.
+    pub fn set_settings(&self, settings: &[u8]) -> io::Result<()> {
+        match &self.0 {
+            Kind::Memory(memory) => memory.set_settings(settings),
+        }
+        Ok(())
+    }
+}
+
+/// Whether there cannot be a key from `start` to `end`.
+fn is_empty(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
+    match (start, end) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
+            start >= end
+        }
+    }
+}
