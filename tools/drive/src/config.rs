@@ -66,6 +66,7 @@ pub(crate) struct Bounds {
     pub max_message_size: u32,
     pub max_value_size: u32,
     pub max_connections: usize,
+    pub max_key_range_count: usize,
 }
 
 impl Bounds {
@@ -77,6 +78,8 @@ impl Bounds {
             max_message_size: MAX_MESSAGE_SIZE,
             max_value_size: config.max_value_size,
             max_connections: 4096,
+            // That of Seagate's drives.
+            max_key_range_count: 800,
         }
     }
 
@@ -94,6 +97,7 @@ impl Bounds {
             max_outstanding_read_requests: Some(UNCOUNTED),
             max_outstanding_write_requests: Some(UNCOUNTED),
             max_message_size: Some(self.max_message_size),
+            max_key_range_count: Some(self.max_key_range_count as u32),
             ..Limits::default()
         }
     }

@@ -152,8 +152,89 @@ fn versions_guard_changes() {
     assert_eq!(change(delete, "v3", "", false), StatusCode::Success);
     assert_eq!(change(delete, "v3", "", false), StatusCode::NotFound);
     assert_eq!(change(delete, "v3", "", true), StatusCode::Success);
+    assert_eq!(change(delete, "", "", false), StatusCode::NotFound);
     assert_eq!(change(put, "v3", "v4", true), StatusCode::Success);
     assert_eq!(change(delete, "v3", "", true), StatusCode::Success);
+}
+
+#[test]
+fn no_version_is_the_empty_one() {
+    let drive = start();
+    let mut client = Client::connect(&drive);
+    let mut change = |message_type, options: KeyValue| {
+        let request = client.builder.key_value(message_type, options, 0);
+        client.ask(&request, b"").0.status()
+    };
+    let (put, delete) = (MessageType::Put, MessageType::Delete);
+    let db_version = |version: &'static str| KeyValue { db_version: Some(version.into()), ..entry(b"key") };
+    // An insertion.
+    assert_eq!(change(put, db_version("v0")), StatusCode::VersionMismatch);
+    assert_eq!(change(put, entry(b"key")), StatusCode::Success);
+    // An update and a removal of an entry without a version.
+    assert_eq!(change(put, db_version("v0")), StatusCode::VersionMismatch);
+    assert_eq!(change(put, db_version("")), StatusCode::Success);
+    assert_eq!(change(delete, db_version("v0")), StatusCode::VersionMismatch);
+    assert_eq!(change(delete, entry(b"key")), StatusCode::Success);
+    // An entry with the empty version.
+    assert_eq!(change(put, KeyValue { new_version: Some("".into()), ..entry(b"key") }), StatusCode::Success);
+    assert_eq!(change(delete, entry(b"key")), StatusCode::Success);
+    // A request without a version does not match one.
+    assert_eq!(
+        change(put, KeyValue { new_version: Some("v1".into()), ..entry(b"key") }),
+        StatusCode::Success
+    );
+    assert_eq!(change(put, entry(b"key")), StatusCode::VersionMismatch);
+    assert_eq!(change(delete, entry(b"key")), StatusCode::VersionMismatch);
+}
+
+#[test]
+fn a_put_replaces_all_of_an_entry() {
+    let drive = start();
+    let mut client = Client::connect(&drive);
+    let options = KeyValue {
+        new_version: Some("v1".into()),
+        tag: Some("checksum".into()),
+        algorithm: Some(Algorithm::Sha2.into()),
+        ..entry(b"key")
+    };
+    let request = client.builder.key_value(MessageType::Put, options, 5);
+    client.ask(&request, b"value");
+    let request = client.builder.get_version(b"key");
+    let (answer, _) = client.ask(&request, b"");
+    assert_eq!(answer.key_value().unwrap().db_version(), b"v1");
+    let request =
+        client.builder.key_value(MessageType::Put, KeyValue { force: Some(true), ..entry(b"key") }, 0);
+    client.ask(&request, b"");
+    let request = client.builder.get(b"key");
+    let (answer, value) = client.ask(&request, b"");
+    assert_eq!(answer.key_value(), Some(&entry(b"key")));
+    assert_eq!(value, b"");
+    let request = client.builder.get_version(b"key");
+    let (answer, _) = client.ask(&request, b"");
+    assert_eq!(answer.status(), StatusCode::Success);
+    assert_eq!(answer.key_value(), Some(&KeyValue::default()));
+}
+
+#[test]
+fn a_synchronization_may_be_any_but_the_invalid_one() {
+    let drive = start();
+    let mut client = Client::connect(&drive);
+    for message_type in [MessageType::Put, MessageType::Delete] {
+        // libkinetic sends zero if it is not told anything.
+        for (number, status) in [
+            (Some(Synchronization::Invalid.into()), StatusCode::InvalidRequest),
+            (None, StatusCode::Success),
+            (Some(0), StatusCode::Success),
+            (Some(Synchronization::WriteThrough.into()), StatusCode::Success),
+            (Some(Synchronization::WriteBack.into()), StatusCode::Success),
+            (Some(Synchronization::Flush.into()), StatusCode::Success),
+        ] {
+            let options = KeyValue { synchronization: number, force: Some(true), ..entry(b"key") };
+            let request = client.builder.key_value(message_type, options, 0);
+            let (answer, _) = client.ask(&request, b"");
+            assert_eq!(answer.status(), status, "{message_type:?} {number:?}");
+        }
+    }
 }
 
 #[test]
@@ -174,11 +255,22 @@ fn sizes_are_limited() {
     let version = |size| KeyValue { new_version: sized(size), ..entry(b"version") };
     assert_eq!(put(version(2048)), success);
     assert_eq!(put(version(2049)), too_long("version of 2049 bytes exceeds the limit of 2048"));
+    let db_version = |size| KeyValue { db_version: sized(size), force: Some(true), ..entry(b"version") };
+    assert_eq!(put(db_version(2048)), success);
+    assert_eq!(put(db_version(2049)), too_long("version of 2049 bytes exceeds the limit of 2048"));
     let tag = |size| KeyValue { tag: sized(size), ..entry(b"tag") };
     assert_eq!(put(tag(1024)), success);
     assert_eq!(put(tag(1025)), too_long("tag of 1025 bytes exceeds the limit of 1024"));
     assert_eq!(put(entry(b"")), too_long("a key is required"));
     assert_eq!(put(KeyValue::default()), too_long("a key is required"));
+
+    let mut delete = |size| {
+        let options = KeyValue { db_version: sized(size), ..entry(b"none") };
+        let request = client.builder.key_value(MessageType::Delete, options, 0);
+        client.ask(&request, b"").0.status()
+    };
+    assert_eq!(delete(2048), StatusCode::NotFound);
+    assert_eq!(delete(2049), StatusCode::InvalidRequest);
 }
 
 #[test]
@@ -186,7 +278,13 @@ fn keys_are_required_and_limited_for_reading_too() {
     let drive = start();
     let mut client = Client::connect(&drive);
     let long = [1; 4097];
-    for message_type in [MessageType::Get, MessageType::GetVersion, MessageType::Delete] {
+    for message_type in [
+        MessageType::Get,
+        MessageType::GetVersion,
+        MessageType::GetNext,
+        MessageType::GetPrevious,
+        MessageType::Delete,
+    ] {
         for options in [entry(b""), entry(&long)] {
             let request = client.builder.key_value(message_type, options, 0);
             let (answer, _) = client.ask(&request, b"");

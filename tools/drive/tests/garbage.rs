@@ -4,24 +4,9 @@ mod common;
 
 use std::net::Shutdown;
 
+use common::random::Random;
 use common::{Client, start};
 use kinetic_drive::protocol::{Encoded, StatusCode};
-
-/// A small generator of pseudo-random numbers (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-}
 
 fn header(message_len: u32, value_len: u32) -> Vec<u8> {
     let mut bytes = b"F".to_vec();

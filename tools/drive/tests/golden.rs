@@ -8,8 +8,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use common::{Client, start};
-use golden_frames as golden;
-use kinetic_drive::protocol::{Algorithm, Encoded, KeyValue, MessageType, RequestBuilder};
+use golden_frames::{entry, neighbour, noop, range};
+use kinetic_drive::Drive;
+use kinetic_drive::protocol::{Algorithm, Encoded, KeyValue, MessageType, Range, RequestBuilder};
 
 fn bytes(hex: &[&str]) -> Vec<u8> {
     let digits = hex.iter().flat_map(|line| line.split(' '));
@@ -23,56 +24,106 @@ fn frame(encoded: &Encoded, value: &[u8]) -> Vec<u8> {
     frame
 }
 
-#[test]
-fn the_drive_answers_golden_requests_with_golden_answers() {
-    let conversations = [
-        &[
-            (golden::NOOP, golden::NOOP_RESPONSE),
-            (golden::PUT, golden::PUT_RESPONSE),
-            (golden::GET, golden::GET_RESPONSE),
-            (golden::DELETE, golden::DELETE_RESPONSE),
-        ][..],
-        &[(golden::NOOP_WITH_BODY, golden::NOOP_RESPONSE)],
-    ];
-    for conversation in conversations {
-        // The first connection of a drive is number 1.
-        let drive = start();
-        let mut stream: TcpStream = Client::connect(&drive).into_stream();
-        for (request, answer) in conversation {
-            stream.write_all(&bytes(request)).unwrap();
-            let expected = bytes(answer);
-            let mut received = vec![0; expected.len()];
-            stream.read_exact(&mut received).unwrap();
-            assert_eq!(received, expected, "answer to {request:?}");
-        }
+/// Requests with the answers that are expected; nothing where there is none.
+type Conversation<'a> = &'a [(&'a [&'a str], &'a [&'a str])];
+
+/// Has a conversation on the first connection of a new drive, which is number
+/// 1.
+fn converse(conversation: Conversation<'_>) -> (Drive, TcpStream) {
+    let drive = start();
+    let mut stream = Client::connect(&drive).into_stream();
+    for (request, answer) in conversation {
+        stream.write_all(&bytes(request)).unwrap();
+        let expected = bytes(answer);
+        let mut received = vec![0; expected.len()];
+        stream.read_exact(&mut received).unwrap();
+        assert_eq!(received, expected, "answer to {request:?}");
     }
+    (drive, stream)
+}
+
+#[test]
+fn entries_are_golden() {
+    converse(&[
+        (noop::NOOP, noop::NOOP_RESPONSE),
+        (entry::PUT, entry::PUT_RESPONSE),
+        (entry::GET, entry::GET_RESPONSE),
+        (entry::DELETE, entry::DELETE_RESPONSE),
+        (entry::GET_VERSION, entry::GET_VERSION_RESPONSE),
+        (entry::GET_VERSION_OF_NONE, entry::GET_VERSION_OF_NONE_RESPONSE),
+        (entry::FLUSH, entry::FLUSH_RESPONSE),
+    ]);
+    converse(&[(noop::NOOP_WITH_BODY, noop::NOOP_RESPONSE)]);
+}
+
+#[test]
+fn neighbours_are_golden() {
+    converse(&[
+        (entry::PUT, entry::PUT_RESPONSE),
+        (neighbour::GET_NEXT, neighbour::GET_NEXT_RESPONSE),
+        (neighbour::GET_NEXT_AT_THE_END, neighbour::GET_NEXT_AT_THE_END_RESPONSE),
+        (neighbour::GET_PREVIOUS, neighbour::GET_PREVIOUS_RESPONSE),
+        (neighbour::GET_PREVIOUS_AT_THE_START, neighbour::GET_PREVIOUS_AT_THE_START_RESPONSE),
+    ]);
+}
+
+#[test]
+fn ranges_are_golden() {
+    converse(&[
+        (entry::PUT, entry::PUT_RESPONSE),
+        (range::PUT_ANOTHER, range::PUT_ANOTHER_RESPONSE),
+        (range::GET_KEY_RANGE, range::GET_KEY_RANGE_RESPONSE),
+        (range::GET_KEY_RANGE_WITHOUT_KEYS, range::GET_KEY_RANGE_WITHOUT_KEYS_RESPONSE),
+        (range::GET_KEY_RANGE_OF_TOO_MANY, range::GET_KEY_RANGE_OF_TOO_MANY_RESPONSE),
+    ]);
+}
+
+/// The options of a request on `key`.
+fn on(key: &'static str) -> KeyValue {
+    KeyValue { key: Some(key.into()), ..KeyValue::default() }
 }
 
 #[test]
 fn the_builder_makes_golden_requests() {
     let mut builder = RequestBuilder::new(1);
-    assert_eq!(frame(&builder.noop(), b""), bytes(golden::NOOP));
-    let put = builder.key_value(
-        MessageType::Put,
-        KeyValue {
-            key: Some("key".into()),
-            new_version: Some("one".into()),
-            tag: Some("tag!".into()),
-            algorithm: Some(Algorithm::Sha1.into()),
-            ..KeyValue::default()
-        },
-        5,
-    );
+    assert_eq!(frame(&builder.noop(), b""), bytes(noop::NOOP));
+    let options = KeyValue {
+        new_version: Some("one".into()),
+        tag: Some("tag!".into()),
+        algorithm: Some(Algorithm::Sha1.into()),
+        ..on("key")
+    };
+    let put = builder.key_value(MessageType::Put, options, 5);
     assert_eq!(put.sequence, 2);
-    assert_eq!(frame(&put, b"value"), bytes(golden::PUT));
+    assert_eq!(frame(&put, b"value"), bytes(entry::PUT));
     builder.sequence = 300;
-    assert_eq!(frame(&builder.get(b"key"), b""), bytes(golden::GET));
-    let delete = builder.key_value(
-        MessageType::Delete,
-        KeyValue { key: Some("key".into()), db_version: Some("two".into()), ..KeyValue::default() },
-        0,
-    );
-    assert_eq!(frame(&delete, b""), bytes(golden::DELETE));
+    assert_eq!(frame(&builder.get(b"key"), b""), bytes(entry::GET));
+    let other_version = KeyValue { db_version: Some("two".into()), ..on("key") };
+    let delete = builder.key_value(MessageType::Delete, other_version, 0);
+    assert_eq!(frame(&delete, b""), bytes(entry::DELETE));
+    assert_eq!(frame(&builder.get_version(b"key"), b""), bytes(entry::GET_VERSION));
+    assert_eq!(frame(&builder.get_version(b"yek"), b""), bytes(entry::GET_VERSION_OF_NONE));
+    assert_eq!(frame(&builder.flush(), b""), bytes(entry::FLUSH));
+}
+
+#[test]
+fn the_builder_makes_golden_requests_for_neighbours_and_ranges() {
+    let mut builder = RequestBuilder::new(1);
+    builder.sequence = 310;
+    assert_eq!(frame(&builder.get_next(b"ke"), b""), bytes(neighbour::GET_NEXT));
+    builder.sequence = 313;
+    assert_eq!(frame(&builder.get_previous(b"key"), b""), bytes(neighbour::GET_PREVIOUS_AT_THE_START));
+    builder.sequence = 321;
+    let backwards = builder.get_key_range(Range {
+        start_key: Some("key".into()),
+        end_key: Some("l".into()),
+        start_key_inclusive: Some(true),
+        end_key_inclusive: Some(false),
+        max_returned: Some(800),
+        reverse: Some(true),
+        ..Range::default()
+    });
+    assert_eq!(frame(&backwards, b""), bytes(range::GET_KEY_RANGE));
 }
 
 /// A field whose value is a number.
@@ -129,6 +180,7 @@ fn the_first_message_is_golden() {
         number(6, 1 << 16),
         number(7, 1 << 16),
         number(8, 1 << 20),
+        number(9, 800),
     ]
     .concat();
     let get_log = [number(1, 3), number(1, 6), nested(5, &configuration), nested(8, &limits)].concat();

@@ -2,6 +2,10 @@
 
 mod entry;
 mod log;
+mod neighbour;
+mod range;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
@@ -91,6 +95,9 @@ pub(crate) fn execute(message_type: MessageType, request: Request<'_>) -> Result
         MessageType::Delete => entry::delete(request),
         MessageType::Noop => Ok(Done::default()),
         MessageType::FlushAllData => Ok(Done { durable: true, ..Done::default() }),
+        MessageType::GetNext => neighbour::get_next(request),
+        MessageType::GetPrevious => neighbour::get_previous(request),
+        MessageType::GetKeyRange => range::get_key_range(request),
         MessageType::GetLog => log::get_log(request),
         other if other.response().is_some() => {
             // The protocol has no status of its own for this. This one at

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use prost::Message as _;
 
 use super::{AuthType, Command, GetLog, HmacKey, KeyValue, Message, MessageType, StatusCode};
@@ -77,6 +78,12 @@ impl Answer {
     /// The entry, without its value.
     pub fn key_value(&self) -> Option<&KeyValue> {
         self.command.body.as_ref()?.key_value.as_ref()
+    }
+
+    /// The keys of a range, in the order asked for.
+    pub fn keys(&self) -> &[Bytes] {
+        let range = self.command.body.as_ref().and_then(|body| body.range.as_deref());
+        range.map_or(&[], |range| &range.keys)
     }
 
     /// The logs.

@@ -5,7 +5,7 @@ use prost::Message as _;
 
 use super::{
     AuthType, Body, Command, DEFAULT_IDENTITY, DEFAULT_KEY, GetLog, Header, HmacAuth, HmacKey, KeyValue,
-    LogType, Message, MessageType, PDU_SIZE, Pdu,
+    LogType, Message, MessageType, PDU_SIZE, Pdu, Range,
 };
 
 /// A request ready to be sent: first `pdu`, then `message`, then the value the
@@ -64,6 +64,22 @@ impl RequestBuilder {
     /// Reads an entry.
     pub fn get(&mut self, key: &[u8]) -> Encoded {
         self.key_value(MessageType::Get, entry(key), 0)
+    }
+
+    /// Reads the first entry after `key`.
+    pub fn get_next(&mut self, key: &[u8]) -> Encoded {
+        self.key_value(MessageType::GetNext, entry(key), 0)
+    }
+
+    /// Reads the last entry before `key`.
+    pub fn get_previous(&mut self, key: &[u8]) -> Encoded {
+        self.key_value(MessageType::GetPrevious, entry(key), 0)
+    }
+
+    /// Lists keys.
+    pub fn get_key_range(&mut self, range: Range) -> Encoded {
+        let body = Body { range: Some(Box::new(range)), ..Body::default() };
+        self.request(MessageType::GetKeyRange, Some(body), 0)
     }
 
     /// Reads the version of an entry.

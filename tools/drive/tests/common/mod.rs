@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test needs all of it")]
 
+pub mod random;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Once;
@@ -102,6 +104,19 @@ impl Client {
 
     pub fn receive(&mut self) -> io::Result<(Answer, Vec<u8>)> {
         receive(&mut self.stream, &self.key)
+    }
+
+    /// Receives an answer without a value, and says how many bytes its message
+    /// has.
+    pub fn receive_sized(&mut self) -> io::Result<(Answer, usize)> {
+        let mut header = [0; PDU_SIZE];
+        self.stream.read_exact(&mut header)?;
+        let pdu = Pdu::decode(&header).map_err(io::Error::other)?;
+        assert_eq!(pdu.value_len, 0);
+        let mut message = vec![0; pdu.message_len as usize];
+        self.stream.read_exact(&mut message)?;
+        let answer = Answer::decode(&message, &self.key).map_err(io::Error::other)?;
+        Ok((answer, message.len()))
     }
 
     /// Sends a request, receives its answer and checks that it is the one.

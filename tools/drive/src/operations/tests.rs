@@ -1,0 +1,93 @@
+//! What depends on the rights of an identity, of which clients of a drive as
+//! it comes from the factory have all.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::*;
+use crate::access::{Grant, Permissions};
+use crate::config::Config;
+use crate::protocol::{HmacKey, KeyValue, Priority, Range};
+use crate::store::{Action, Change, Entry, Expected};
+
+fn device(keys: &[&'static str]) -> Device {
+    let device = Device::new(&Config::default(), SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+    for &key in keys {
+        let entry = Entry { value: key.into(), version: None, tag: None, algorithm: None };
+        let change = Change { key: key.into(), expected: Expected::Any, action: Action::Put(entry) };
+        device.store.change(change).unwrap();
+    }
+    device
+}
+
+/// Each permission for the keys that start with these bytes.
+fn rights(scopes: &[(Permission, &'static str)]) -> AccessList {
+    let grant = |&(permission, prefix): &(Permission, &'static str)| {
+        let mut permissions = Permissions::default();
+        permissions.insert(permission);
+        Grant { value: prefix.into(), offset: 0, permissions, tls_required: false }
+    };
+    AccessList {
+        key: HmacKey::new(b""),
+        scopes: scopes.iter().map(grant).collect(),
+        max_priority: Priority::Normal,
+    }
+}
+
+fn ask(device: &Device, requester: &AccessList, header: Header, body: Body) -> Result<Option<Done>, Failure> {
+    let value = Cow::Borrowed(&b"value"[..]);
+    let message_type = header.message_type();
+    let request = Request { device, requester, secure: false, header: &header, body, value };
+    execute(message_type, request)
+}
+
+fn on(key: &'static str) -> Body {
+    let key_value = KeyValue { key: Some(key.into()), ..KeyValue::default() };
+    Body { key_value: Some(key_value), ..Body::default() }
+}
+
+fn header(message_type: MessageType) -> Header {
+    Header { message_type: Some(message_type.into()), ..Header::default() }
+}
+
+#[test]
+fn reading_a_neighbour_takes_the_right_to_read_it() {
+    let device = device(&["a", "b", "c"]);
+    let requester = rights(&[(Permission::Read, "b"), (Permission::Range, "")]);
+    let found = |message_type, key| {
+        let done = ask(&device, &requester, header(message_type), on(key));
+        done.map(|done| done.unwrap().value).map_err(|failure| failure.code)
+    };
+    // Where the search starts does not matter.
+    assert_eq!(found(MessageType::GetNext, "a"), Ok("b".into()));
+    assert_eq!(found(MessageType::GetPrevious, "c"), Ok("b".into()));
+    assert_eq!(found(MessageType::GetNext, "b"), Err(StatusCode::NotAuthorized));
+    assert_eq!(found(MessageType::GetPrevious, "b"), Err(StatusCode::NotAuthorized));
+    assert_eq!(found(MessageType::GetNext, "c"), Err(StatusCode::NotFound));
+}
+
+#[test]
+fn a_range_has_the_keys_of_the_scopes_only() {
+    let device = device(&["k0", "k1", "k2", "k3", "k4"]);
+    let listed = |requester: &AccessList, max_returned, reverse| {
+        let range = Range { max_returned, reverse: Some(reverse), ..Range::default() };
+        let body = Body { range: Some(Box::new(range)), ..Body::default() };
+        let header = header(MessageType::GetKeyRange);
+        let done = ask(&device, requester, header, body);
+        done.map(|done| done.unwrap().body.map(|body| body.range.unwrap().keys))
+            .map_err(|failure| failure.code)
+    };
+    let keys = |keys: &[&'static str]| Ok(Some(keys.iter().map(|&key| key.into()).collect::<Vec<Bytes>>()));
+    let some = rights(&[
+        (Permission::Range, "k0"),
+        (Permission::Range, "k1"),
+        (Permission::Read, "k2"),
+        (Permission::Range, "k3"),
+        (Permission::Range, "k4"),
+    ]);
+    assert_eq!(listed(&some, None, false), keys(&["k0", "k1", "k3", "k4"]));
+    // What is left out does not count.
+    assert_eq!(listed(&some, Some(3), false), keys(&["k0", "k1", "k3"]));
+    assert_eq!(listed(&some, Some(3), true), keys(&["k4", "k3", "k1"]));
+    assert_eq!(listed(&rights(&[(Permission::Range, "z")]), None, false), Ok(None));
+    assert_eq!(listed(&rights(&[(Permission::Read, "")]), None, false), Err(StatusCode::NotAuthorized));
+}
