@@ -67,6 +67,11 @@ pub(crate) struct Bounds {
     pub max_value_size: u32,
     pub max_connections: usize,
     pub max_key_range_count: usize,
+    /// Of the whole device.
+    pub max_open_batches: usize,
+    pub max_operations_per_batch: usize,
+    pub max_deletes_per_batch: usize,
+    pub max_batch_size: usize,
 }
 
 impl Bounds {
@@ -78,8 +83,14 @@ impl Bounds {
             max_message_size: MAX_MESSAGE_SIZE,
             max_value_size: config.max_value_size,
             max_connections: 4096,
-            // That of Seagate's drives.
+            // These three are those of Seagate's drives.
             max_key_range_count: 800,
+            max_deletes_per_batch: 24_000,
+            max_batch_size: 64 << 20,
+            // Seagate's drives limit neither. Here open batches take 1 GiB at
+            // most, and the sequences of a batch fit into its answer.
+            max_open_batches: 16,
+            max_operations_per_batch: 32_768,
         }
     }
 
@@ -98,6 +109,10 @@ impl Bounds {
             max_outstanding_write_requests: Some(UNCOUNTED),
             max_message_size: Some(self.max_message_size),
             max_key_range_count: Some(self.max_key_range_count as u32),
+            max_operation_count_per_batch: Some(self.max_operations_per_batch as u32),
+            max_batch_count_per_device: Some(self.max_open_batches as u32),
+            max_batch_size: Some(self.max_batch_size as u32),
+            max_deletes_per_batch: Some(self.max_deletes_per_batch as u32),
             ..Limits::default()
         }
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::batches::OpenBatches;
 use crate::config::{Bounds, Config};
 use crate::faults::Faults;
 use crate::protocol::{Configuration, Interface, PROTOCOL_VERSION};
@@ -16,6 +17,7 @@ pub(crate) struct Device {
     pub bounds: Bounds,
     pub counters: Counters,
     pub faults: Faults,
+    pub open_batches: OpenBatches,
     pub store: Store,
     /// Whether plain connections are trusted like TLS ones.
     pub trust_plain: bool,
@@ -30,6 +32,7 @@ impl Device {
             bounds: Bounds::new(config),
             counters: Counters::new(),
             faults: config.faults,
+            open_batches: OpenBatches::new(),
             store: Store::memory(config.capacity),
             trust_plain: config.trust_plain,
             settings: RwLock::new(Arc::new(Settings::factory(config))),

@@ -20,6 +20,7 @@
 #![warn(missing_docs)]
 
 mod access;
+mod batches;
 mod config;
 mod connection;
 mod device;

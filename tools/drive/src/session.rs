@@ -8,6 +8,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::access::AccessList;
+use crate::batches::Batches;
 use crate::device::Device;
 use crate::operations::{self, Done, Failure, Request};
 use crate::protocol::{
@@ -31,11 +32,12 @@ pub(crate) struct Session {
     connection_id: i64,
     /// The sequence of the last request that was authentic.
     last_sequence: Option<u64>,
+    batches: Batches,
 }
 
 impl Session {
     pub fn new(device: Arc<Device>, connection_id: i64) -> Self {
-        Self { device, connection_id, last_sequence: None }
+        Self { device, connection_id, last_sequence: None, batches: Batches::new() }
     }
 
     /// What the drive says before it is asked anything.
@@ -99,6 +101,7 @@ impl Session {
                     device: &self.device,
                     requester,
                     secure: self.device.trust_plain,
+                    batches: &mut self.batches,
                     header: &header,
                     body,
                     value,
@@ -110,6 +113,7 @@ impl Session {
             }
             Err(failure) => Err(failure),
         };
+        let outcome = if operations::is_part(&header) { outcome.map_err(Failure::of_part) } else { outcome };
         let signature = |command: &[u8]| {
             // Without a key there is nothing to sign with; the client has to
             // make do with the status.
@@ -142,6 +146,12 @@ impl Session {
             return Err(Failure::invalid(format!("sequence {sequence} is not above the last one, {last}")));
         }
         self.last_sequence = Some(sequence);
+        // The protocol wants this said as soon as possible, and whatever was
+        // to come of the batch, the client cannot count on it any more.
+        if self.batches.drop_discarded() {
+            let reason = "the drive was locked or erased while a batch was open";
+            return Err(Failure { close: true, ..Failure::new(StatusCode::InvalidBatch, reason) });
+        }
         if settings.locked {
             return Err(Failure::new(StatusCode::DeviceLocked, "the drive is locked"));
         }
@@ -249,4 +259,37 @@ fn terminated(reason: impl Into<Cow<'static, str>>) -> Failure {
 
 fn status(code: StatusCode, reason: Option<String>) -> Status {
     Status { code: Some(code.into()), status_message: reason, detailed_message: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::protocol::{Answer, DEFAULT_KEY, Encoded, HmacKey, RequestBuilder};
+
+    fn ask(session: &mut Session, request: &Encoded) -> Option<(StatusCode, bool)> {
+        let reply = session.handle(&request.message, Cow::Borrowed(b""))?;
+        let answer = Answer::decode(&reply.message.encode_to_vec(), &HmacKey::new(DEFAULT_KEY)).unwrap();
+        assert_eq!(answer.unsolicited, reply.close);
+        Some((answer.status(), reply.close))
+    }
+
+    #[test]
+    fn a_connection_whose_batch_was_discarded_ends() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let device = Arc::new(Device::new(&Config::default(), address));
+        let mut builder = RequestBuilder::new(1);
+        let mut with_batch = Session::new(Arc::clone(&device), 1);
+        let mut without = Session::new(Arc::clone(&device), 1);
+        let success = Some((StatusCode::Success, false));
+        assert_eq!(ask(&mut with_batch, &builder.start_batch(7)), success);
+        assert_eq!(ask(&mut with_batch, &builder.put_in_batch(7, b"key", 0)), None);
+        device.open_batches.discard();
+        assert_eq!(ask(&mut without, &builder.noop()), success);
+        let farewell = Some((StatusCode::InvalidBatch, true));
+        assert_eq!(ask(&mut with_batch, &builder.end_batch(7, 1)), farewell);
+        assert_eq!(device.store.get(b"key"), Ok(None));
+    }
 }

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use common::{Client, start};
-use golden_frames::{entry, neighbour, noop, range};
+use golden_frames::{batch, entry, neighbour, noop, range};
 use kinetic_drive::Drive;
 use kinetic_drive::protocol::{Algorithm, Encoded, KeyValue, MessageType, Range, RequestBuilder};
 
@@ -78,6 +78,24 @@ fn ranges_are_golden() {
     ]);
 }
 
+#[test]
+fn batches_are_golden() {
+    let (_drive, mut stream) = converse(&[
+        (batch::START_BATCH, batch::START_BATCH_RESPONSE),
+        (batch::PUT_IN_BATCH, &[]),
+        (batch::DELETE_IN_BATCH, &[]),
+        (batch::END_BATCH, batch::END_BATCH_RESPONSE),
+        (batch::START_ANOTHER_BATCH, batch::START_ANOTHER_BATCH_RESPONSE),
+        (batch::DELETE_THAT_FAILS, &[]),
+        (batch::END_BATCH_THAT_FAILS, batch::END_BATCH_THAT_FAILS_RESPONSE),
+        (batch::START_A_THIRD_BATCH, batch::START_A_THIRD_BATCH_RESPONSE),
+        (batch::ABORT_BATCH, batch::ABORT_BATCH_RESPONSE),
+        (batch::ABORT_NO_BATCH, batch::ABORT_NO_BATCH_RESPONSE),
+        (batch::PUT_IN_NO_BATCH, batch::PUT_IN_NO_BATCH_FAREWELL),
+    ]);
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+}
+
 /// The options of a request on `key`.
 fn on(key: &'static str) -> KeyValue {
     KeyValue { key: Some(key.into()), ..KeyValue::default() }
@@ -124,6 +142,20 @@ fn the_builder_makes_golden_requests_for_neighbours_and_ranges() {
         ..Range::default()
     });
     assert_eq!(frame(&backwards, b""), bytes(range::GET_KEY_RANGE));
+}
+
+#[test]
+fn the_builder_makes_golden_batches() {
+    let mut builder = RequestBuilder::new(1);
+    assert_eq!(frame(&builder.start_batch(7), b""), bytes(batch::START_BATCH));
+    assert_eq!(frame(&builder.put_in_batch(7, b"key", 5), b"value"), bytes(batch::PUT_IN_BATCH));
+    builder.sequence = 300;
+    let any_version = KeyValue { force: Some(true), ..on("yek") };
+    let delete = builder.key_value_in_batch(7, MessageType::Delete, any_version, 0);
+    assert_eq!(frame(&delete, b""), bytes(batch::DELETE_IN_BATCH));
+    assert_eq!(frame(&builder.end_batch(7, 2), b""), bytes(batch::END_BATCH));
+    builder.sequence = 306;
+    assert_eq!(frame(&builder.abort_batch(9), b""), bytes(batch::ABORT_BATCH));
 }
 
 /// A field whose value is a number.
@@ -181,6 +213,10 @@ fn the_first_message_is_golden() {
         number(7, 1 << 16),
         number(8, 1 << 20),
         number(9, 800),
+        number(12, 32_768),
+        number(13, 16),
+        number(14, 64 << 20),
+        number(15, 24_000),
     ]
     .concat();
     let get_log = [number(1, 3), number(1, 6), nested(5, &configuration), nested(8, &limits)].concat();

@@ -114,9 +114,7 @@ fn unknown_logs_are_refused() {
 fn unsupported_requests_are_refused() {
     let drive = start();
     let mut client = Client::connect(&drive);
-    for message_type in
-        [MessageType::Setup, MessageType::Security, MessageType::StartBatch, MessageType::SetPowerLevel]
-    {
+    for message_type in [MessageType::Setup, MessageType::Security, MessageType::SetPowerLevel] {
         let request = client.builder.request(message_type, Some(Body::default()), 0);
         let (answer, _) = client.ask(&request, b"");
         assert_eq!(answer.status(), StatusCode::InvalidRequest);

@@ -1,5 +1,6 @@
 //! What the drive does for each type of request.
 
+mod batch;
 mod entry;
 mod log;
 mod neighbour;
@@ -12,9 +13,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::access::AccessList;
+use crate::batches::Batches;
 use crate::device::Device;
 use crate::protocol::{Body, Header, MessageType, Permission, StatusCode};
 
+pub(crate) use batch::is_part;
 pub(crate) use log::hello;
 
 /// An authentic request.
@@ -24,6 +27,8 @@ pub(crate) struct Request<'a> {
     pub requester: &'a AccessList,
     /// Whether it came over a connection that strangers cannot read.
     pub secure: bool,
+    /// The open batches of its connection.
+    pub batches: &'a mut Batches,
     pub header: &'a Header,
     pub body: Body,
     /// The value that followed the message.
@@ -74,6 +79,13 @@ impl Failure {
     pub fn invalid(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::InvalidRequest, reason)
     }
+
+    /// The same for a part of a batch: nobody waits for an answer to it, so it
+    /// can only be said at the end of the connection.
+    pub fn of_part(self) -> Self {
+        let reason = format!("part of a batch refused: {}", self.reason);
+        Self { close: true, ..Self::new(StatusCode::InvalidBatch, reason) }
+    }
 }
 
 /// Executes a request. A part of a batch has no answer.
@@ -83,10 +95,15 @@ pub(crate) fn execute(message_type: MessageType, request: Request<'_>) -> Result
     if request.header.priority() > request.requester.max_priority {
         return Err(Failure::new(StatusCode::NotAuthorized, "the priority is too high for the identity"));
     }
-    if request.header.batch_id.is_some() && matches!(message_type, MessageType::Put | MessageType::Delete) {
-        // Nobody waits for an answer, so this can only be said at the end of
-        // the connection.
-        return Err(Failure { close: true, ..Failure::new(StatusCode::InvalidBatch, "no such batch") });
+    if request.header.batch_id.is_some() {
+        match message_type {
+            MessageType::Put | MessageType::Delete => return batch::add(request).map(|()| None),
+            MessageType::StartBatch | MessageType::EndBatch | MessageType::AbortBatch => {}
+            other => {
+                let reason = format!("{other:?} cannot be a part of a batch");
+                return Err(Failure::new(StatusCode::InvalidBatch, reason));
+            }
+        }
     }
     let done = match message_type {
         MessageType::Put => entry::put(request),
@@ -98,6 +115,9 @@ pub(crate) fn execute(message_type: MessageType, request: Request<'_>) -> Result
         MessageType::GetNext => neighbour::get_next(request),
         MessageType::GetPrevious => neighbour::get_previous(request),
         MessageType::GetKeyRange => range::get_key_range(request),
+        MessageType::StartBatch => batch::start(request),
+        MessageType::EndBatch => batch::end(request),
+        MessageType::AbortBatch => batch::abort(request),
         MessageType::GetLog => log::get_log(request),
         other if other.response().is_some() => {
             // The protocol has no status of its own for this. This one at

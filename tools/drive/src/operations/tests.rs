@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::*;
 use crate::access::{Grant, Permissions};
 use crate::config::Config;
-use crate::protocol::{HmacKey, KeyValue, Priority, Range};
+use crate::protocol::{Batch, HmacKey, KeyValue, Priority, Range};
 use crate::store::{Action, Change, Entry, Expected};
 
 fn device(keys: &[&'static str]) -> Device {
@@ -33,10 +33,16 @@ fn rights(scopes: &[(Permission, &'static str)]) -> AccessList {
     }
 }
 
-fn ask(device: &Device, requester: &AccessList, header: Header, body: Body) -> Result<Option<Done>, Failure> {
+fn ask(
+    device: &Device,
+    requester: &AccessList,
+    batches: &mut Batches,
+    header: Header,
+    body: Body,
+) -> Result<Option<Done>, Failure> {
     let value = Cow::Borrowed(&b"value"[..]);
     let message_type = header.message_type();
-    let request = Request { device, requester, secure: false, header: &header, body, value };
+    let request = Request { device, requester, secure: false, batches, header: &header, body, value };
     execute(message_type, request)
 }
 
@@ -45,8 +51,8 @@ fn on(key: &'static str) -> Body {
     Body { key_value: Some(key_value), ..Body::default() }
 }
 
-fn header(message_type: MessageType) -> Header {
-    Header { message_type: Some(message_type.into()), ..Header::default() }
+fn header(message_type: MessageType, batch_id: Option<u32>) -> Header {
+    Header { message_type: Some(message_type.into()), batch_id, ..Header::default() }
 }
 
 #[test]
@@ -54,7 +60,7 @@ fn reading_a_neighbour_takes_the_right_to_read_it() {
     let device = device(&["a", "b", "c"]);
     let requester = rights(&[(Permission::Read, "b"), (Permission::Range, "")]);
     let found = |message_type, key| {
-        let done = ask(&device, &requester, header(message_type), on(key));
+        let done = ask(&device, &requester, &mut Batches::new(), header(message_type, None), on(key));
         done.map(|done| done.unwrap().value).map_err(|failure| failure.code)
     };
     // Where the search starts does not matter.
@@ -71,8 +77,8 @@ fn a_range_has_the_keys_of_the_scopes_only() {
     let listed = |requester: &AccessList, max_returned, reverse| {
         let range = Range { max_returned, reverse: Some(reverse), ..Range::default() };
         let body = Body { range: Some(Box::new(range)), ..Body::default() };
-        let header = header(MessageType::GetKeyRange);
-        let done = ask(&device, requester, header, body);
+        let header = header(MessageType::GetKeyRange, None);
+        let done = ask(&device, requester, &mut Batches::new(), header, body);
         done.map(|done| done.unwrap().body.map(|body| body.range.unwrap().keys))
             .map_err(|failure| failure.code)
     };
@@ -90,4 +96,25 @@ fn a_range_has_the_keys_of_the_scopes_only() {
     assert_eq!(listed(&some, Some(3), true), keys(&["k4", "k3", "k1"]));
     assert_eq!(listed(&rights(&[(Permission::Range, "z")]), None, false), Ok(None));
     assert_eq!(listed(&rights(&[(Permission::Read, "")]), None, false), Err(StatusCode::NotAuthorized));
+}
+
+#[test]
+fn parts_of_a_batch_take_rights_at_once() {
+    let device = device(&["a", "b"]);
+    let requester = rights(&[(Permission::Write, "a"), (Permission::Delete, "b")]);
+    let mut batches = Batches::new();
+    let mut ask =
+        |message_type, body| ask(&device, &requester, &mut batches, header(message_type, Some(1)), body);
+    assert!(ask(MessageType::StartBatch, Body::default()).is_ok());
+    assert!(ask(MessageType::Put, on("a")).unwrap().is_none());
+    assert!(ask(MessageType::Delete, on("b")).unwrap().is_none());
+    for (message_type, key) in [(MessageType::Put, "b"), (MessageType::Delete, "a")] {
+        assert_eq!(ask(message_type, on(key)).err().unwrap().code, StatusCode::NotAuthorized);
+    }
+    let count = Batch { count: Some(2), ..Batch::default() };
+    let done = ask(MessageType::EndBatch, Body { batch: Some(Box::new(count)), ..Body::default() });
+    // Whatever the parts said, a batch that is committed stays.
+    assert!(done.unwrap().unwrap().durable);
+    assert_eq!(device.store.get(b"a").unwrap().unwrap().value, "value");
+    assert_eq!(device.store.get(b"b").unwrap(), None);
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::{AuthType, Command, GetLog, HmacKey, KeyValue, Message, MessageType, StatusCode};
+use super::{AuthType, Batch, Command, GetLog, HmacKey, KeyValue, Message, MessageType, StatusCode};
 
 /// A message from the drive, decoded and authenticated.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +84,11 @@ impl Answer {
     pub fn keys(&self) -> &[Bytes] {
         let range = self.command.body.as_ref().and_then(|body| body.range.as_deref());
         range.map_or(&[], |range| &range.keys)
+    }
+
+    /// What is said about a batch at its end.
+    pub fn batch(&self) -> Option<&Batch> {
+        self.command.body.as_ref()?.batch.as_deref()
     }
 
     /// The logs.

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    AuthType, Body, Command, DEFAULT_IDENTITY, DEFAULT_KEY, GetLog, Header, HmacAuth, HmacKey, KeyValue,
-    LogType, Message, MessageType, PDU_SIZE, Pdu, Range,
+    AuthType, Batch, Body, Command, DEFAULT_IDENTITY, DEFAULT_KEY, GetLog, Header, HmacAuth, HmacKey,
+    KeyValue, LogType, Message, MessageType, PDU_SIZE, Pdu, Range,
 };
 
 /// A request ready to be sent: first `pdu`, then `message`, then the value the
@@ -92,6 +92,37 @@ impl RequestBuilder {
         self.key_value(MessageType::Delete, entry(key), 0)
     }
 
+    /// Opens a batch. The ID must not be that of another open batch of this
+    /// connection.
+    pub fn start_batch(&mut self, batch_id: u32) -> Encoded {
+        self.request_in_batch(batch_id, MessageType::StartBatch, None, 0)
+    }
+
+    /// Stores an entry with neither version nor tag at the end of a batch.
+    /// There is no answer. The caller sends `value_len` bytes of value after
+    /// the message.
+    pub fn put_in_batch(&mut self, batch_id: u32, key: &[u8], value_len: u32) -> Encoded {
+        self.key_value_in_batch(batch_id, MessageType::Put, entry(key), value_len)
+    }
+
+    /// Removes an entry that has no version at the end of a batch. There is no
+    /// answer.
+    pub fn delete_in_batch(&mut self, batch_id: u32, key: &[u8]) -> Encoded {
+        self.key_value_in_batch(batch_id, MessageType::Delete, entry(key), 0)
+    }
+
+    /// Commits a batch of `count` operations.
+    pub fn end_batch(&mut self, batch_id: u32, count: u32) -> Encoded {
+        let batch = Batch { count: Some(count), ..Batch::default() };
+        let body = Body { batch: Some(Box::new(batch)), ..Body::default() };
+        self.request_in_batch(batch_id, MessageType::EndBatch, Some(body), 0)
+    }
+
+    /// Drops a batch.
+    pub fn abort_batch(&mut self, batch_id: u32) -> Encoded {
+        self.request_in_batch(batch_id, MessageType::AbortBatch, None, 0)
+    }
+
     /// Does nothing, but is answered.
     pub fn noop(&mut self) -> Encoded {
         self.request(MessageType::Noop, None, 0)
@@ -117,16 +148,54 @@ impl RequestBuilder {
         self.request(message_type, Some(body), value_len)
     }
 
+    /// Any request on one key as a part of a batch, with all its options.
+    /// There is no answer. The caller sends `value_len` bytes of value after
+    /// the message.
+    pub fn key_value_in_batch(
+        &mut self,
+        batch_id: u32,
+        message_type: MessageType,
+        key_value: KeyValue,
+        value_len: u32,
+    ) -> Encoded {
+        let body = Body { key_value: Some(key_value), ..Body::default() };
+        self.request_in_batch(batch_id, message_type, Some(body), value_len)
+    }
+
     /// Any request. The caller sends `value_len` bytes of value after the
     /// message.
     pub fn request(&mut self, message_type: MessageType, body: Option<Body>, value_len: u32) -> Encoded {
+        self.with_header(Header::default(), message_type, body, value_len)
+    }
+
+    /// Any request that names a batch. The caller sends `value_len` bytes of
+    /// value after the message.
+    pub fn request_in_batch(
+        &mut self,
+        batch_id: u32,
+        message_type: MessageType,
+        body: Option<Body>,
+        value_len: u32,
+    ) -> Encoded {
+        let header = Header { batch_id: Some(batch_id), ..Header::default() };
+        self.with_header(header, message_type, body, value_len)
+    }
+
+    /// A request with the rest of `header` filled in.
+    fn with_header(
+        &mut self,
+        header: Header,
+        message_type: MessageType,
+        body: Option<Body>,
+        value_len: u32,
+    ) -> Encoded {
         let command = Command {
             header: Some(Header {
                 cluster_version: Some(self.cluster_version),
                 connection_id: Some(self.connection_id),
                 sequence: Some(self.sequence),
                 message_type: Some(message_type.into()),
-                ..Header::default()
+                ..header
             }),
             body,
             status: None,
