@@ -19,8 +19,12 @@ impl Entry {
     /// How many bytes of the capacity this takes under a key of `key_len`
     /// bytes.
     pub(super) fn size(&self, key_len: usize) -> u64 {
-        let optional = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
-        let bytes = key_len + self.value.len() + optional(&self.version) + optional(&self.tag);
-        bytes as u64 + OVERHEAD
+        size(key_len, self.value.len() as u64, &self.version, &self.tag)
     }
+}
+
+/// How many bytes of the capacity an entry takes.
+pub(super) fn size(key_len: usize, value_len: u64, version: &Option<Bytes>, tag: &Option<Bytes>) -> u64 {
+    let optional = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+    value_len + (key_len + optional(version) + optional(tag)) as u64 + OVERHEAD
 }

@@ -4,6 +4,7 @@
 //! and as a whole: nobody ever sees a part of a change.
 
 mod change;
+mod disk;
 mod entry;
 mod memory;
 #[cfg(test)]
@@ -11,9 +12,11 @@ mod tests;
 
 use std::io;
 use std::ops::Bound;
+use std::path::Path;
 
 use bytes::Bytes;
 
+use disk::Disk;
 use memory::Memory;
 
 pub(crate) use change::{Action, Change, Expected};
@@ -21,7 +24,6 @@ pub(crate) use entry::Entry;
 
 /// Why a request to the store was not fulfilled. Nothing has changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "memory does not fail")]
 pub(crate) enum Refusal {
     /// There is no entry to remove.
     NotFound,
@@ -40,6 +42,7 @@ pub(crate) struct Store(Kind);
 
 enum Kind {
     Memory(Memory),
+    Disk(Disk),
 }
 
 #[allow(dead_code, reason = "not all of it is used yet")]
@@ -49,10 +52,27 @@ impl Store {
         Self(Kind::Memory(Memory::new(capacity)))
     }
 
+    /// The store in the directory `dir`, which is created if need be (but not
+    /// its parents), for at most `capacity` bytes. If there is more in it
+    /// already, that stays. Changes become durable after a second at the
+    /// latest, or when the store is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the directory is in use, has other content than a store, or cannot
+    /// be read and written.
+    pub fn open(dir: &Path, capacity: u64) -> io::Result<Self> {
+        match Disk::open(dir, capacity) {
+            Ok(disk) => Ok(Self(Kind::Disk(disk))),
+            Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", dir.display()))),
+        }
+    }
+
     /// The entry under `key`.
     pub fn get(&self, key: &[u8]) -> Result<Option<Entry>, Refusal> {
         match &self.0 {
             Kind::Memory(memory) => Ok(memory.get(key)),
+            Kind::Disk(disk) => disk.get(key),
         }
     }
 
@@ -60,6 +80,7 @@ impl Store {
     pub fn after(&self, key: &[u8]) -> Result<Option<(Bytes, Entry)>, Refusal> {
         match &self.0 {
             Kind::Memory(memory) => Ok(memory.after(key)),
+            Kind::Disk(disk) => disk.after(key),
         }
     }
 
@@ -67,6 +88,7 @@ impl Store {
     pub fn before(&self, key: &[u8]) -> Result<Option<(Bytes, Entry)>, Refusal> {
         match &self.0 {
             Kind::Memory(memory) => Ok(memory.before(key)),
+            Kind::Disk(disk) => disk.before(key),
         }
     }
 
@@ -86,6 +108,7 @@ impl Store {
     ) -> Result<Vec<Bytes>, Refusal> {
         match &self.0 {
             Kind::Memory(memory) => Ok(memory.keys(start, end, reverse, max, accept)),
+            Kind::Disk(disk) => disk.keys(start, end, reverse, max, accept),
         }
     }
 
@@ -93,6 +116,7 @@ impl Store {
     pub fn change(&self, change: Change) -> Result<(), Refusal> {
         match &self.0 {
             Kind::Memory(memory) => memory.change(change),
+            Kind::Disk(disk) => disk.change(change),
         }
     }
 
@@ -102,6 +126,7 @@ impl Store {
     pub fn change_all(&self, changes: Vec<Change>) -> Result<(), (usize, Refusal)> {
         match &self.0 {
             Kind::Memory(memory) => memory.change_all(changes),
+            Kind::Disk(disk) => disk.change_all(changes),
         }
     }
 
@@ -111,21 +136,26 @@ impl Store {
         match &self.0 {
             // There is nothing more durable than it is already.
             Kind::Memory(_) => Ok(()),
+            Kind::Disk(disk) => disk.sync(),
         }
     }
 
     /// Removes everything, also the settings, durably.
     pub fn erase(&self) -> io::Result<()> {
         match &self.0 {
-            Kind::Memory(memory) => memory.erase(),
+            Kind::Memory(memory) => {
+                memory.erase();
+                Ok(())
+            }
+            Kind::Disk(disk) => disk.erase(),
         }
-        Ok(())
     }
 
     /// The capacity and how much of it is used, in bytes.
     pub fn usage(&self) -> (u64, u64) {
         match &self.0 {
             Kind::Memory(memory) => memory.usage(),
+            Kind::Disk(disk) => disk.usage(),
         }
     }
 
@@ -134,6 +164,7 @@ impl Store {
     pub fn settings(&self) -> Result<Option<Vec<u8>>, Refusal> {
         match &self.0 {
             Kind::Memory(memory) => Ok(memory.settings()),
+            Kind::Disk(disk) => disk.settings(),
         }
     }
 
@@ -141,9 +172,12 @@ impl Store {
     /// store, and are not counted.
     pub fn set_settings(&self, settings: &[u8]) -> io::Result<()> {
         match &self.0 {
-            Kind::Memory(memory) => memory.set_settings(settings),
+            Kind::Memory(memory) => {
+                memory.set_settings(settings);
+                Ok(())
+            }
+            Kind::Disk(disk) => disk.set_settings(settings),
         }
-        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! What every kind of store has to do.
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -47,10 +50,49 @@ type Made = (Store, Option<Box<dyn std::any::Any>>);
 
 suite!(memory, |capacity| (Store::memory(capacity), None));
 
-const KEY: Bytes = Bytes::from_static(b"key");
+suite!(disk, |capacity| {
+    let dir = TempDir::new();
+    (Store::open(dir.path(), capacity).unwrap(), Some(Box::new(dir) as _))
+});
+
+// The same with commits all the time, so that it may be at any moment that
+// entries move to the database.
+suite!(disk_committing, |capacity| {
+    let dir = TempDir::new();
+    (committing_store(dir.path(), capacity), Some(Box::new(dir) as _))
+});
+
+fn committing_store(dir: &Path, capacity: u64) -> Store {
+    Store(Kind::Disk(Disk::open_with_interval(dir, capacity, Duration::from_micros(50)).unwrap()))
+}
+
+/// A directory, gone when dropped.
+pub(super) struct TempDir(PathBuf);
+
+impl TempDir {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("kinetic-drive-{}-{count}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(super) const KEY: Bytes = Bytes::from_static(b"key");
 const MISMATCH: Result<(), Refusal> = Err(Refusal::VersionMismatch);
 
-fn entry(value: &'static [u8], version: Option<&'static [u8]>) -> Entry {
+pub(super) fn entry(value: &'static [u8], version: Option<&'static [u8]>) -> Entry {
     Entry {
         value: Bytes::from_static(value),
         version: version.map(Bytes::from_static),
@@ -59,23 +101,23 @@ fn entry(value: &'static [u8], version: Option<&'static [u8]>) -> Entry {
     }
 }
 
-fn version(version: &'static [u8]) -> Expected {
+pub(super) fn version(version: &'static [u8]) -> Expected {
     Expected::Version(Bytes::from_static(version))
 }
 
-fn put(key: &[u8], entry: Entry, expected: Expected) -> Change {
+pub(super) fn put(key: &[u8], entry: Entry, expected: Expected) -> Change {
     Change { key: Bytes::copy_from_slice(key), expected, action: Action::Put(entry) }
 }
 
-fn delete(key: &[u8], expected: Expected) -> Change {
+pub(super) fn delete(key: &[u8], expected: Expected) -> Change {
     Change { key: Bytes::copy_from_slice(key), expected, action: Action::Delete }
 }
 
-fn get(store: &Store, key: &[u8]) -> Option<Entry> {
+pub(super) fn get(store: &Store, key: &[u8]) -> Option<Entry> {
     store.get(key).unwrap()
 }
 
-fn fill(store: &Store, keys: &[&[u8]]) {
+pub(super) fn fill(store: &Store, keys: &[&[u8]]) {
     for key in keys {
         store.change(put(key, entry(b"", None), Expected::Any)).unwrap();
     }
