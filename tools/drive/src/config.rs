@@ -1,6 +1,7 @@
 //! What a drive is started with.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use crate::faults::Faults;
 use crate::protocol::{DEFAULT_IDENTITY, DEFAULT_KEY, Limits};
@@ -24,6 +25,9 @@ pub struct Config {
     pub max_value_size: u32,
     /// How many bytes of entries the drive stores. The default is 1 GiB.
     pub capacity: u64,
+    /// The directory to keep entries in. It is created if need be, but not its
+    /// parents. By default entries are in memory, and gone with the drive.
+    pub dir: Option<PathBuf>,
     /// Who may send requests. The default is identity 1 with key `asdfasdf`.
     pub identities: Vec<Identity>,
     /// Whether to accept over a plain connection what the protocol allows over
@@ -49,6 +53,7 @@ impl Default for Config {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             max_value_size: 1 << 20,
             capacity: 1 << 30,
+            dir: None,
             identities: vec![Identity { id: DEFAULT_IDENTITY, key: DEFAULT_KEY.to_vec() }],
             trust_plain: false,
             faults: Faults::default(),

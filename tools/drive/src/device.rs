@@ -1,5 +1,6 @@
 //! What all connections of a drive share.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -25,18 +26,26 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// A fresh device that is reached at `address`.
-    pub fn new(config: &Config, address: SocketAddr) -> Self {
-        Self {
+    /// A device that is reached at `address`.
+    ///
+    /// # Errors
+    ///
+    /// If the directory to keep entries in cannot be used.
+    pub fn new(config: &Config, address: SocketAddr) -> io::Result<Self> {
+        let store = match &config.dir {
+            Some(dir) => Store::open(dir, config.capacity)?,
+            None => Store::memory(config.capacity),
+        };
+        Ok(Self {
             address,
             bounds: Bounds::new(config),
             counters: Counters::new(),
             faults: config.faults,
             open_batches: OpenBatches::new(),
-            store: Store::memory(config.capacity),
+            store,
             trust_plain: config.trust_plain,
             settings: RwLock::new(Arc::new(Settings::factory(config))),
-        }
+        })
     }
 
     /// The settings as they are now.

@@ -21,8 +21,9 @@ const STACK_SIZE: usize = 256 << 10;
 /// because there are too many files open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// A running drive. It stops when it is dropped: connections are closed and
-/// all entries are gone.
+/// A running drive. It stops when it is dropped: connections are closed, and
+/// entries are gone, or all of them durable if they are kept in a directory.
+/// The directory is free again then.
 pub struct Drive {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -47,8 +48,9 @@ impl Drive {
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on, if no thread can be started, or
-    /// if the configuration's `max_value_size` is too large.
+    /// If the address cannot be listened on, if no thread can be started, if
+    /// the configuration's `max_value_size` is too large, or if its `dir` is in
+    /// use, has other content than a drive's entries, or cannot be used.
     pub fn start(config: Config) -> io::Result<Self> {
         if config.max_value_size > MAX_VALUE_SIZE_CEILING {
             return Err(io::Error::new(
@@ -60,7 +62,7 @@ impl Drive {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             listener,
-            device: Arc::new(Device::new(&config, address)),
+            device: Arc::new(Device::new(&config, address)?),
             stopping: AtomicBool::new(false),
             connections: Mutex::new(HashMap::new()),
         });
@@ -101,6 +103,12 @@ impl Drop for Drive {
         }
         for open in connections.into_values() {
             let _ = open.thread.join();
+        }
+        // Threads whose connection has ended by itself were not joined. They
+        // are about to end, but have to do so before the store can be closed,
+        // which happens when this returns.
+        while Arc::strong_count(&self.shared) > 1 {
+            thread::yield_now();
         }
     }
 }

@@ -1,8 +1,8 @@
-//! An in-memory Kinetic drive, and the Kinetic protocol it speaks.
+//! A Kinetic drive, and the Kinetic protocol it speaks.
 //!
 //! [`Drive`] is the server: it listens on a TCP address, keeps keys and values
-//! in memory and answers requests of Kinetic protocol 4. The `kinetic-drive`
-//! program is a command line around it.
+//! in memory or in a directory, and answers requests of Kinetic protocol 4. The
+//! `kinetic-drive` program is a command line around it.
 //!
 //! [`protocol`] is the wire format without any I/O: frames, messages,
 //! authentication, and what a client needs to build requests and to read

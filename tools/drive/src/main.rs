@@ -3,14 +3,16 @@
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use kinetic_drive::{Config, Drive, Faults, MAX_VALUE_SIZE_CEILING};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// An in-memory Kinetic drive. Prints "listening on ADDRESS:PORT" as soon as
-/// it serves connections, then runs until it is killed. All data is gone then.
+/// A Kinetic drive, in memory or on disk. Prints "listening on ADDRESS:PORT" as
+/// soon as it serves connections, then runs until it is killed. All data is
+/// gone then, unless it is kept in a directory.
 #[derive(Parser)]
 #[command(name = "kinetic-drive", version)]
 struct Arguments {
@@ -27,6 +29,9 @@ struct Arguments {
     /// How many bytes of entries to store
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     capacity: u64,
+    /// Directory to keep entries in, instead of in memory; created if need be
+    #[arg(long, value_name = "PATH")]
+    dir: Option<PathBuf>,
     /// Accept over plain connections what the protocol allows over TLS only:
     /// PINs and changes of access control lists
     #[arg(long)]
@@ -55,6 +60,7 @@ impl Arguments {
             address: SocketAddr::new(self.address, self.port),
             max_value_size: self.max_value_size,
             capacity: self.capacity,
+            dir: self.dir.clone(),
             trust_plain: self.trust_plain,
             faults: Faults {
                 close_at: self.close_at,

@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn a_connection_whose_batch_was_discarded_ends() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let device = Arc::new(Device::new(&Config::default(), address));
+        let device = Arc::new(Device::new(&Config::default(), address).unwrap());
         let mut builder = RequestBuilder::new(1);
         let mut with_batch = Session::new(Arc::clone(&device), 1);
         let mut without = Session::new(Arc::clone(&device), 1);

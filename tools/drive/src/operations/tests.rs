@@ -10,7 +10,7 @@ use crate::protocol::{Batch, HmacKey, KeyValue, Priority, Range};
 use crate::store::{Action, Change, Entry, Expected};
 
 fn device(keys: &[&'static str]) -> Device {
-    let device = Device::new(&Config::default(), SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+    let device = Device::new(&Config::default(), SocketAddr::from((Ipv4Addr::LOCALHOST, 1))).unwrap();
     for &key in keys {
         let entry = Entry { value: key.into(), version: None, tag: None, algorithm: None };
         let change = Change { key: key.into(), expected: Expected::Any, action: Action::Put(entry) };

@@ -1,12 +1,18 @@
 //! What only a store on disk has to do.
 
+use std::io::{BufRead, BufReader};
 use std::ops::Bound::Unbounded;
+use std::process::{Command, Stdio};
 use std::sync::Barrier;
+use std::time::Instant;
 use std::{fs, thread};
 
 use super::*;
 use crate::store::tests::{KEY, TempDir, delete, entry, fill, put};
 use crate::store::{Expected, Store};
+
+/// Tests do not measure time: this only turns a hang into a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const CAPACITY: u64 = 256 << 20;
 
@@ -187,6 +193,80 @@ fn much_is_written_without_being_asked() {
     }
     // At most twice the limit is not durable yet: what is written, and more.
     assert!(commits(&disk) >= 30);
+}
+
+#[test]
+fn changes_become_durable_by_themselves() {
+    let dir = TempDir::new();
+    let disk = open(&dir);
+    disk.change(put(&KEY, entry(b"", None), Expected::Any)).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while commits(&disk) == 0 {
+        assert!(Instant::now() < deadline);
+        thread::yield_now();
+    }
+}
+
+/// What the child of [`a_kill_leaves_whole_batches`] is told by.
+const CHILD: &str = "KINETIC_DRIVE_TEST_DIR";
+
+const BATCH: u32 = 20;
+
+#[test]
+fn a_kill_leaves_whole_batches() {
+    if let Some(dir) = std::env::var_os(CHILD) {
+        return change_until_killed(Path::new(&dir));
+    }
+    let dir = TempDir::new();
+    let mut last = 0;
+    for rounds in [3, 50, 117] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::disk::tests::a_kill_leaves_whole_batches", "--nocapture"])
+            .env(CHILD, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let synced = lines.filter_map(|line| line.strip_prefix("synced ")?.parse().ok()).nth(rounds);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let synced: u64 = synced.unwrap();
+
+        let disk = open(&dir);
+        let number = |key: u32| {
+            let entry = disk.get(&key.to_be_bytes()).unwrap().unwrap();
+            assert_eq!(entry.value.len(), 3000 + key as usize);
+            u64::from_be_bytes(entry.version.unwrap()[..].try_into().unwrap())
+        };
+        let numbers: Vec<u64> = (0..BATCH).map(number).collect();
+        assert!(numbers.iter().all(|&n| n == numbers[0]), "{numbers:?}");
+        assert!(numbers[0] >= synced && synced > last, "{} {synced} {last}", numbers[0]);
+        let settings = disk.settings().unwrap().unwrap();
+        assert!(u64::from_be_bytes(settings.try_into().unwrap()) >= synced);
+        last = numbers[0];
+    }
+}
+
+/// Replaces the same entries again and again, always all of them at once, and
+/// says how far it has come.
+fn change_until_killed(dir: &Path) {
+    let disk = Disk::open_with_interval(dir, CAPACITY, Duration::from_micros(50)).unwrap();
+    let first = disk.get(&0u32.to_be_bytes()).unwrap();
+    let first = first.map_or(0, |entry| u64::from_be_bytes(entry.version.unwrap()[..].try_into().unwrap()));
+    for n in first + 1.. {
+        let change = |key: u32| {
+            let version = Some(Bytes::copy_from_slice(&n.to_be_bytes()));
+            let entry =
+                Entry { value: vec![n as u8; 3000 + key as usize].into(), version, ..entry(b"", None) };
+            put(&key.to_be_bytes(), entry, Expected::Any)
+        };
+        disk.change_all((0..BATCH).map(change).collect()).unwrap();
+        if n % 3 == 0 {
+            disk.set_settings(&n.to_be_bytes()).unwrap();
+            disk.sync().unwrap();
+            println!("synced {n}");
+        }
+    }
 }
 
 #[test]
