@@ -3,18 +3,18 @@
 //! # Why redb
 //!
 //! It promises that a transaction is on the disk as a whole when its commit
-//! returns, and it has one file format for all its versions since 2.5, one
-//! dependency (libc), no background threads and no `unsafe` in its interface.
-//! Version 2.6 is the last one for Rust 1.88; 3 and 4 read its files.
+//! returns. It has one dependency (libc), no threads of its own, and no
+//! `unsafe` in its interface. Version 2.6 is the last one for Rust 1.88; it is
+//! still kept up, and 3 and 4 read its files.
 //!
-//! Looked at as well: fjall 2 (a log-structured tree; about 25 dependencies;
-//! its format is not the one of fjall 3, which needs a newer Rust) makes a
-//! small change durable faster, because it only appends to a journal, but
-//! writes every value at least twice, took ten times as long for values of
-//! 1 MiB in our trial, and leaves the space of large values that were replaced
-//! to be collected by hand. LMDB (heed) cannot be opened without `unsafe`;
-//! sled has been waiting for its 1.0 since 2021; SQLite would work, but is
-//! much to compile for the little that is used of it.
+//! Looked at as well: fjall 2, a log-structured tree. It makes a single change
+//! durable faster, because it only appends to a journal, but it writes every
+//! value at least twice, took ten times as long for values of 1 MiB in our
+//! trial, and leaves the space of replaced ones to be collected by hand. It has
+//! about fifty dependencies, and fjall 3 (for newer Rust) has another format.
+//! LMDB (heed) cannot be opened without `unsafe`; sled's last stable release
+//! is from 2021; SQLite would do, but is much C to compile for the little that
+//! is used of it.
 //!
 //! # What is done around it
 //!

@@ -69,6 +69,11 @@ impl Shared {
         self.check_failed()?;
         let (changes, used, made) = {
             let mut state = self.write();
+            if !state.writing.is_empty() {
+                // They would be lost if others took their place.
+                self.failed.store(true, Ordering::Release);
+                return Err(io::Error::other("the last commit ended with a panic"));
+            }
             state.size = 0;
             state.writing = Arc::new(std::mem::take(&mut state.recent));
             (Arc::clone(&state.writing), state.used, self.made.load(Ordering::Acquire))
@@ -96,8 +101,8 @@ impl Shared {
         error.into_io()
     }
 
-    // A panic under one of these locks happens between whole changes, if ever:
-    // nothing in there is half done.
+    // A panic under one of these locks leaves whole changes, so that poison does
+    // not matter; but see `commit`.
 
     pub fn committing(&self) -> MutexGuard<'_, ()> {
         self.committing.lock().unwrap_or_else(PoisonError::into_inner)
