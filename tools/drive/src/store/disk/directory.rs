@@ -19,7 +19,7 @@ const UNFINISHED: &str = "entries.redb.new";
 /// A directory that belongs to this process as long as this lives.
 pub(super) struct Directory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Directory {
@@ -54,7 +54,7 @@ impl Directory {
             }
             error => error.into(),
         })?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// The path of the database. If there is none, `create` makes it at the
@@ -72,6 +72,15 @@ impl Directory {
             sync_directory(Some(&self.path))?;
         }
         Ok(database)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Closing the file is not enough while a process that was just forked
+        // off has it open, too, until it executes its own program. There is
+        // nothing to be done about an error.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 
