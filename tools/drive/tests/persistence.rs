@@ -280,6 +280,31 @@ fn a_flushing_change_takes_earlier_ones_along() {
 }
 
 #[test]
+fn an_answered_batch_survives_a_kill() {
+    let dir = TempDir::new("batch");
+    let mut program = Program::start(&dir, &[]);
+    let mut client = Client::connect_to(program.address);
+    assert_eq!(client.put(b"old", b"value"), StatusCode::Success);
+    let request = client.builder.start_batch(7);
+    assert_eq!(client.ask(&request, b"").0.status(), StatusCode::Success);
+    for key in [b"one", b"two"] {
+        let request = client.builder.put_in_batch(7, key, 3);
+        client.send(&request, key);
+    }
+    let request = client.builder.delete_in_batch(7, b"old");
+    client.send(&request, b"");
+    let request = client.builder.end_batch(7, 3);
+    assert_eq!(client.ask(&request, b"").0.status(), StatusCode::Success);
+    program.kill();
+
+    let program = Program::start(&dir, &[]);
+    let mut client = Client::connect_to(program.address);
+    assert_eq!(client.get(b"one"), (StatusCode::Success, b"one".to_vec()));
+    assert_eq!(client.get(b"two"), (StatusCode::Success, b"two".to_vec()));
+    assert_eq!(client.get(b"old").0, StatusCode::NotFound);
+}
+
+#[test]
 fn a_full_disk_store_has_no_space_later_either() {
     let dir = TempDir::new("full");
     let mut program = Program::start(&dir, &["--capacity", "10000"]);
