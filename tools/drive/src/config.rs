@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::faults::Faults;
 use crate::protocol::{DEFAULT_IDENTITY, DEFAULT_KEY, Limits};
@@ -15,6 +16,11 @@ const MAX_MESSAGE_SIZE: u32 = 1 << 20;
 /// What is reported as the limit of something without a limit.
 const UNCOUNTED: u32 = 1 << 16;
 
+/// The least [`Config::max_outstanding`]: what any one request may occupy.
+pub(crate) fn least_outstanding(config: &Config) -> u64 {
+    u64::from(config.max_value_size) + u64::from(MAX_MESSAGE_SIZE)
+}
+
 /// What a drive is started with.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -23,6 +29,20 @@ pub struct Config {
     /// The longest value in bytes, at most [`MAX_VALUE_SIZE_CEILING`]. The
     /// default is 1 MiB.
     pub max_value_size: u32,
+    /// How many connections may be open at a time. One more is told
+    /// `SERVICE_BUSY` and closed. The default is 4096.
+    pub max_connections: usize,
+    /// How many bytes large requests on their way in and large answers on
+    /// their way out may occupy, those of all connections together; at least
+    /// `max_value_size` plus 1 MiB. A request or an answer of 64 KiB or more
+    /// that does not fit waits for a second, then the answer is
+    /// `SERVICE_BUSY`. The default is 1 GiB.
+    pub max_outstanding: u64,
+    /// How long a client may take to send a request once it has begun, and to
+    /// take the answers sent at a time. `None` is for ever. The drive notices
+    /// up to a quarter of that later, but not more than 30 seconds. The default
+    /// is a minute.
+    pub stall_timeout: Option<Duration>,
     /// How many bytes of entries the drive stores. The default is 1 GiB.
     pub capacity: u64,
     /// The directory to keep entries in. It is created if need be, but not its
@@ -52,6 +72,9 @@ impl Default for Config {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             max_value_size: 1 << 20,
+            max_connections: 4096,
+            max_outstanding: 1 << 30,
+            stall_timeout: Some(Duration::from_secs(60)),
             capacity: 1 << 30,
             dir: None,
             identities: vec![Identity { id: DEFAULT_IDENTITY, key: DEFAULT_KEY.to_vec() }],
@@ -77,6 +100,7 @@ pub(crate) struct Bounds {
     pub max_operations_per_batch: usize,
     pub max_deletes_per_batch: usize,
     pub max_batch_size: usize,
+    pub stall_timeout: Option<Duration>,
 }
 
 impl Bounds {
@@ -87,7 +111,7 @@ impl Bounds {
             max_tag_size: 1024,
             max_message_size: MAX_MESSAGE_SIZE,
             max_value_size: config.max_value_size,
-            max_connections: 4096,
+            max_connections: config.max_connections,
             // These three are those of Seagate's drives.
             max_key_range_count: 800,
             max_deletes_per_batch: 24_000,
@@ -96,6 +120,7 @@ impl Bounds {
             // most, and the sequences of a batch fit into its answer.
             max_open_batches: 16,
             max_operations_per_batch: 32_768,
+            stall_timeout: config.stall_timeout,
         }
     }
 
@@ -109,7 +134,7 @@ impl Bounds {
             max_value_size: Some(self.max_value_size),
             max_version_size: Some(self.max_version_size as u32),
             max_tag_size: Some(self.max_tag_size as u32),
-            max_connections: Some(self.max_connections as u32),
+            max_connections: Some(u32::try_from(self.max_connections).unwrap_or(u32::MAX)),
             max_outstanding_read_requests: Some(UNCOUNTED),
             max_outstanding_write_requests: Some(UNCOUNTED),
             max_message_size: Some(self.max_message_size),

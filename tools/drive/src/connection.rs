@@ -1,29 +1,29 @@
 //! The loop that serves one connection.
 
+mod claims;
+mod ends;
+
 use std::borrow::Cow;
-use std::io::{self, Read};
-use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use rustix::net::sockopt::set_socket_linger;
+use rustix::io::ioctl_fionread;
 
-use crate::config::Bounds;
+use crate::budget::{Claim, LARGE};
+use crate::config::MAX_VALUE_SIZE_CEILING;
+use crate::device::Device;
 use crate::faults::{Faults, Reaction};
-use crate::input::Input;
+use crate::input::{FULL_SIZE, Input};
 use crate::operations::Failure;
 use crate::output::Output;
-use crate::protocol::{FrameError, PDU_SIZE, Pdu, StatusCode};
+use crate::protocol::{FrameError, PDU_SIZE, Pdu};
 use crate::session::Session;
-
-/// Values from this size on, in bytes, that have not arrived as a whole are
-/// read to their final place instead of through the buffer.
-const DIRECT_VALUE: usize = 64 << 10;
+use crate::socket;
 
 /// How many bytes of answers are collected at most before they are sent.
 const FLUSH_AT: usize = 256 << 10;
-
-/// How long a client may go on sending after the drive closed its side.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// How a connection comes to its end.
 enum End {
@@ -41,79 +41,213 @@ enum Next {
     End(End),
 }
 
+/// A value, or why it was not kept.
+type Value<'a> = Result<Cow<'a, [u8]>, Failure>;
+
 struct Connection<'a> {
     stream: &'a TcpStream,
+    peer: SocketAddr,
+    device: &'a Device,
     session: Session,
-    bounds: Bounds,
     faults: Faults,
     output: Output,
     /// How many requests there were so far.
     requests: u64,
+    /// Since when the requests at hand are there.
+    since: Instant,
+    /// Since when a part of a frame is there.
+    begun: Option<Instant>,
+    /// For a frame whose message is too long for an ordinary buffer.
+    frame_claim: Option<Claim<'a>>,
+    /// For large answers that are not sent yet.
+    answer_claims: Vec<Claim<'a>>,
+    /// How many bytes of buffers the statistics know of.
+    counted: usize,
 }
 
 /// Serves a connection to its end. What is left to do is to drop `stream`,
 /// with which the connection ends for the client, too.
-pub(crate) fn serve(stream: &TcpStream, session: Session, bounds: Bounds, faults: Faults) -> io::Result<()> {
-    // Answers are put together to large writes already.
-    stream.set_nodelay(true)?;
-    let mut connection =
-        Connection { stream, session, bounds, faults, output: Output::new(faults.piece()), requests: 0 };
-    match connection.run()? {
+pub(crate) fn serve(
+    stream: &TcpStream,
+    peer: SocketAddr,
+    device: &Device,
+    session: Session,
+    faults: Faults,
+) -> io::Result<()> {
+    let stall_timeout = device.bounds.stall_timeout;
+    socket::prepare(stream, stall_timeout)?;
+    let mut connection = Connection {
+        stream,
+        peer,
+        device,
+        session,
+        faults,
+        output: Output::new(faults.piece(), stall_timeout),
+        requests: 0,
+        since: Instant::now(),
+        begun: None,
+        frame_claim: None,
+        answer_claims: Vec::new(),
+        counted: 0,
+    };
+    let end = connection.run().or_else(|error| connection.stalled_output(error))?;
+    drop(connection);
+    match end {
         End::Eof => Ok(()),
-        End::Close => close(stream),
-        End::Reset => Ok(set_socket_linger(stream, Some(Duration::ZERO))?),
+        End::Close => socket::close(stream),
+        End::Reset => socket::reset(stream),
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        self.device.counters.count_buffers(&mut self.counted, 0);
     }
 }
 
 impl Connection<'_> {
     fn run(&mut self) -> io::Result<End> {
         let mut input = Input::new();
+        // How many bytes are still to be read before the drive stops.
+        let mut last_bytes = None;
         self.output.push(&self.session.hello());
         loop {
-            while let Some(header) = input.header() {
-                let pdu = match self.frame(header) {
-                    Ok(pdu) => pdu,
-                    Err(error) => return self.refuse(error),
-                };
-                let message_end = pdu.value_offset();
-                let used = if let Some(frame) = input.bytes().get(..pdu.frame_len()) {
-                    let (frame, value) = frame.split_at(message_end);
-                    let next = self.request(frame, Cow::Borrowed(value))?;
-                    if let Next::End(end) = next {
-                        return Ok(end);
-                    }
-                    pdu.frame_len()
-                } else if pdu.value_len as usize >= DIRECT_VALUE && input.bytes().len() >= message_end {
-                    self.flush()?;
-                    let Some(value) = input.read_value(self.stream, pdu)? else {
-                        return Ok(End::Eof);
-                    };
-                    let next = self.request(input.bytes(), Cow::Owned(value))?;
-                    if let Next::End(end) = next {
-                        return Ok(end);
-                    }
-                    message_end
-                } else {
-                    break;
-                };
-                input.consume(used);
+            if let Next::End(end) = self.frames(&mut input)? {
+                return Ok(end);
             }
             // Nobody may wait for an answer while the drive waits for input.
             self.flush()?;
-            if !input.fill(self.stream)? {
-                return Ok(End::Eof);
+            let buffers = input.capacity() + self.output.capacity();
+            self.device.counters.count_buffers(&mut self.counted, buffers);
+            if self.device.stopping.load(Ordering::Relaxed) {
+                let left = *last_bytes.get_or_insert(ioctl_fionread(self.stream)?);
+                if left == 0 {
+                    return self.stop();
+                }
+            }
+            if let Some(begun) = self.begun
+                && self.deadline(begun).check().is_err()
+            {
+                return self.stalled();
+            }
+            match input.fill(self.stream) {
+                Ok(0) => return self.eof(),
+                Ok(count) => {
+                    self.since = Instant::now();
+                    last_bytes = last_bytes.map(|left| left.saturating_sub(count as u64));
+                }
+                Err(error) if socket::is_over(&error) => {
+                    input.rest();
+                    self.output.rest();
+                }
+                Err(error) => return Err(error),
             }
         }
     }
 
+    /// Handles the frames that have arrived as a whole, and those whose value
+    /// has its own way in.
+    fn frames(&mut self, input: &mut Input) -> io::Result<Next> {
+        while let Some(header) = input.header() {
+            let pdu = match self.frame(header) {
+                Ok(pdu) => pdu,
+                Err(error) => return self.refuse(error).map(Next::End),
+            };
+            let message_end = pdu.value_offset();
+            let used = if let Some(frame) = input.bytes().get(..pdu.frame_len()) {
+                // An answer may have to wait for bytes of the budget, so the
+                // request must not keep any.
+                self.frame_claim = None;
+                let (frame, value) = frame.split_at(message_end);
+                let value = self.check_value(pdu).map(|()| Cow::Borrowed(value));
+                let next = self.request(frame, value)?;
+                if let Next::End(_) = next {
+                    return Ok(next);
+                }
+                pdu.frame_len()
+            } else if message_end > FULL_SIZE && self.frame_claim.is_none() {
+                // Without its message, there is nothing to answer to.
+                let kept = if self.check_value(pdu).is_ok() { pdu.frame_len() } else { message_end };
+                self.frame_claim = self.claim(kept)?;
+                if self.frame_claim.is_none() {
+                    return self.farewell(self.busy(kept)).map(Next::End);
+                }
+                continue;
+            } else if self.has_own_way(pdu) && input.bytes().len() >= message_end {
+                let next = self.large_request(input, pdu)?;
+                if let Next::End(_) = next {
+                    return Ok(next);
+                }
+                message_end
+            } else {
+                break;
+            };
+            input.consume(used);
+            self.begun = None;
+        }
+        if !input.bytes().is_empty() {
+            self.begun.get_or_insert(self.since);
+        }
+        Ok(Next::Continue)
+    }
+
+    /// Handles the request at the front, whose value has not arrived as a
+    /// whole: it is read to its final place instead of through the buffer, or
+    /// not kept at all.
+    fn large_request(&mut self, input: &mut Input, pdu: Pdu) -> io::Result<Next> {
+        self.flush()?;
+        let mut claim = self.frame_claim.take();
+        let mut checked = self.check_value(pdu);
+        if checked.is_ok() && claim.is_none() {
+            claim = self.claim(pdu.value_len as usize)?;
+            if claim.is_none() {
+                checked = Err(self.busy(pdu.value_len as usize));
+            }
+        }
+        let deadline = self.deadline(self.begun.unwrap_or(self.since));
+        let result = match checked {
+            Ok(()) => {
+                let value = input.read_value(self.stream, pdu, deadline);
+                value.map(|value| value.map(|value| Ok(Cow::Owned(value))))
+            }
+            Err(failure) => {
+                let skipped = input.skip_value(self.stream, pdu, deadline);
+                skipped.map(|whole| whole.then_some(Err(failure)))
+            }
+        };
+        let value = match result {
+            Ok(Some(value)) => value,
+            Ok(None) => return self.eof().map(Next::End),
+            Err(error) if socket::is_over(&error) => return self.stalled().map(Next::End),
+            Err(error) => return Err(error),
+        };
+        self.since = Instant::now();
+        // As above. The value belongs to the store from here on.
+        drop(claim);
+        self.request(input.bytes(), value)
+    }
+
     fn frame(&self, header: &[u8; PDU_SIZE]) -> Result<Pdu, FrameError> {
         let pdu = Pdu::decode(header)?;
-        pdu.check(self.bounds.max_message_size, self.bounds.max_value_size)?;
+        pdu.check(self.device.bounds.max_message_size, MAX_VALUE_SIZE_CEILING)?;
         Ok(pdu)
     }
 
+    /// Refuses a value that is too long for this drive, but not so long that
+    /// the connection has to end.
+    fn check_value(&self, pdu: Pdu) -> Result<(), Failure> {
+        let max = self.device.bounds.max_value_size;
+        pdu.check(u32::MAX, max).map_err(|error| Failure::invalid(error.to_string()))
+    }
+
+    /// Whether a value that has not arrived as a whole is not to go through
+    /// the buffer.
+    fn has_own_way(&self, pdu: Pdu) -> bool {
+        pdu.value_len as usize >= LARGE || pdu.value_len > self.device.bounds.max_value_size
+    }
+
     /// Handles a request. `frame` is its frame up to the value.
-    fn request(&mut self, frame: &[u8], value: Cow<'_, [u8]>) -> io::Result<Next> {
+    fn request(&mut self, frame: &[u8], value: Value<'_>) -> io::Result<Next> {
         self.requests += 1;
         let reaction = self.faults.reaction(self.requests);
         match reaction {
@@ -128,9 +262,13 @@ impl Connection<'_> {
                 return Ok(Next::End(End::Reset));
             }
         }
-        let Some(reply) = self.session.handle(&frame[PDU_SIZE..], value) else {
+        let Some(mut reply) = self.session.handle(&frame[PDU_SIZE..], value) else {
             return Ok(Next::Continue);
         };
+        // What has been changed has to be said, in any case.
+        if reply.len() >= LARGE && !reply.durable {
+            reply = self.claim_answer(reply)?;
+        }
         self.output.push(&reply);
         if reaction == Reaction::AnswerHalf {
             self.make_durable()?;
@@ -138,11 +276,13 @@ impl Connection<'_> {
             return Ok(Next::End(End::Close));
         }
         if reply.close {
+            self.protocol_error(&reply.reason());
             self.flush()?;
             return Ok(Next::End(End::Close));
         }
         if self.output.pending() >= FLUSH_AT {
             self.flush()?;
+            self.since = Instant::now();
         }
         Ok(Next::Continue)
     }
@@ -150,7 +290,13 @@ impl Connection<'_> {
     /// Sends all answers.
     fn flush(&mut self) -> io::Result<()> {
         self.make_durable()?;
-        self.output.flush(self.stream)
+        let seen = self.session.take_seen();
+        if !seen.is_empty() {
+            self.device.counters.took(seen, self.since.elapsed());
+        }
+        self.output.flush(self.stream)?;
+        self.answer_claims.clear();
+        Ok(())
     }
 
     /// Makes changes durable if one of the answers promises it. That is done
@@ -158,38 +304,5 @@ impl Connection<'_> {
     /// time does not wait for the medium with each.
     fn make_durable(&mut self) -> io::Result<()> {
         if self.output.take_durable() { self.session.make_durable() } else { Ok(()) }
-    }
-
-    /// Says why the stream cannot be understood any further.
-    fn refuse(&mut self, error: FrameError) -> io::Result<End> {
-        let code = match error {
-            FrameError::Magic(_) => StatusCode::ConnectionTerminated,
-            FrameError::MessageTooLarge { .. } | FrameError::ValueTooLarge { .. } => {
-                StatusCode::InvalidRequest
-            }
-        };
-        let failure = Failure::new(code, error.to_string());
-        self.output.push(&self.session.farewell(failure));
-        self.flush()?;
-        Ok(End::Close)
-    }
-}
-
-/// Closes the drive's side, then reads until the client closes its own. If the
-/// drive left bytes unread, the kernel would reset the connection, and the
-/// client might lose the last answers.
-fn close(mut stream: &TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    let deadline = Instant::now() + LINGER;
-    let mut discarded = vec![0; 16 << 10];
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        stream.set_read_timeout(Some(left))?;
-        if stream.read(&mut discarded)? == 0 {
-            return Ok(());
-        }
     }
 }

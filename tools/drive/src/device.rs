@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::batches::OpenBatches;
+use crate::budget::Budget;
 use crate::config::{Bounds, Config};
 use crate::faults::Faults;
 use crate::protocol::{Configuration, Interface, PROTOCOL_VERSION};
@@ -16,6 +18,10 @@ use crate::store::Store;
 pub(crate) struct Device {
     pub address: SocketAddr,
     pub bounds: Bounds,
+    /// What large requests and answers may occupy.
+    pub budget: Budget,
+    /// Whether connections have to come to their end.
+    pub stopping: AtomicBool,
     pub counters: Counters,
     pub faults: Faults,
     pub open_batches: OpenBatches,
@@ -39,6 +45,8 @@ impl Device {
         Ok(Self {
             address,
             bounds: Bounds::new(config),
+            budget: Budget::new(config.max_outstanding),
+            stopping: AtomicBool::new(false),
             counters: Counters::new(),
             faults: config.faults,
             open_batches: OpenBatches::new(),

@@ -4,14 +4,19 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::config::{Config, MAX_VALUE_SIZE_CEILING};
+use crate::config::{Config, MAX_VALUE_SIZE_CEILING, least_outstanding};
 use crate::connection;
 use crate::device::Device;
+use crate::operations::Failure;
+use crate::output::Output;
+use crate::protocol::StatusCode;
+use crate::running::{Running, Token};
 use crate::session::Session;
+use crate::statistics::Statistics;
 
 /// The stack of a connection's thread in bytes; a thousand of them should not
 /// matter.
@@ -21,26 +26,25 @@ const STACK_SIZE: usize = 256 << 10;
 /// because there are too many files open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// A running drive. It stops when it is dropped: connections are closed, and
-/// entries are gone, or all of them durable if they are kept in a directory.
-/// The directory is free again then.
+/// A running drive. It stops when it is dropped: connections are closed,
+/// whatever they are doing, and entries are gone, or all of them durable if
+/// they are kept in a directory. The directory is free again then.
+/// [`Drive::stop`] is the gentle way.
 pub struct Drive {
     address: SocketAddr,
     shared: Arc<Shared>,
+    running: Arc<Running>,
     acceptor: Option<JoinHandle<()>>,
 }
 
 struct Shared {
     listener: TcpListener,
     device: Arc<Device>,
-    stopping: AtomicBool,
-    connections: Mutex<HashMap<i64, Open>>,
-}
-
-/// An open connection.
-struct Open {
-    stream: Arc<TcpStream>,
-    thread: JoinHandle<()>,
+    /// Whether the listener is closed.
+    deaf: AtomicBool,
+    /// The open connections. Their sockets belong to their threads: a socket
+    /// that was closed only when the drive hears of its end would be late.
+    connections: Mutex<HashMap<i64, Weak<TcpStream>>>,
 }
 
 impl Drive {
@@ -49,33 +53,39 @@ impl Drive {
     /// # Errors
     ///
     /// If the address cannot be listened on, if no thread can be started, if
-    /// the configuration's `max_value_size` is too large, or if its `dir` is in
-    /// use, has other content than a drive's entries, or cannot be used.
+    /// the configuration's `max_value_size` is too large, or its
+    /// `max_outstanding` too small, or if its `dir` is in use, has other
+    /// content than a drive's entries, or cannot be used.
     pub fn start(config: Config) -> io::Result<Self> {
-        if config.max_value_size > MAX_VALUE_SIZE_CEILING {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("values may have at most {MAX_VALUE_SIZE_CEILING} bytes"),
-            ));
-        }
+        check(&config)?;
         let listener = TcpListener::bind(config.address)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             listener,
             device: Arc::new(Device::new(&config, address)?),
-            stopping: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
             connections: Mutex::new(HashMap::new()),
         });
+        let running = Arc::new(Running::new());
         let acceptor = thread::Builder::new().name("accept".to_owned()).stack_size(STACK_SIZE).spawn({
             let shared = Arc::clone(&shared);
-            move || accept_all(&shared)
+            let running = Arc::clone(&running);
+            move || accept_all(&shared, &running)
         })?;
-        Ok(Self { address, shared, acceptor: Some(acceptor) })
+        Ok(Self { address, shared, running, acceptor: Some(acceptor) })
     }
 
     /// The address the drive listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What the drive has done so far. This may be called at any time from any
+    /// thread.
+    pub fn statistics(&self) -> Statistics {
+        let open = self.shared.connections().len();
+        let device = &self.shared.device;
+        device.counters.report(open, device.budget.used())
     }
 
     /// Waits until the drive stops by itself, which it never does unless its
@@ -86,51 +96,78 @@ impl Drive {
             let _ = acceptor.join();
         }
     }
-}
 
-impl Drop for Drive {
-    fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
+    /// Stops the drive. From now on nobody can connect. Each connection
+    /// executes the requests that it has received as a whole, sends their
+    /// answers, then an unsolicited status `SHUTDOWN`, and closes. Connections
+    /// that are not done after `grace` are closed as they are. The store is
+    /// closed when this returns.
+    ///
+    /// A request that is on its way while its connection closes may meet a
+    /// reset instead of an answer.
+    pub fn stop(mut self, grace: Duration) {
+        self.shared.device.stopping.store(true, Ordering::SeqCst);
+        self.stop_accepting();
+        // A read that waits returns now. What has arrived can still be read.
+        self.shared.shut_down_all(Shutdown::Read);
+        self.running.wait(Some(grace));
+    }
+
+    fn stop_accepting(&mut self) {
+        self.shared.deaf.store(true, Ordering::SeqCst);
         // Linux lets a blocked accept fail when its socket is shut down.
         let _ = rustix::net::shutdown(&self.shared.listener, rustix::net::Shutdown::Both);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
-        let connections = std::mem::take(&mut *self.shared.connections());
-        for open in connections.values() {
-            // It may be closed by the client already.
-            let _ = open.stream.shutdown(Shutdown::Both);
-        }
-        for open in connections.into_values() {
-            let _ = open.thread.join();
-        }
-        // Threads whose connection has ended by itself were not joined. They
-        // are about to end, but have to do so before the store can be closed,
-        // which happens when this returns.
-        while Arc::strong_count(&self.shared) > 1 {
-            thread::yield_now();
-        }
     }
+}
+
+impl Drop for Drive {
+    fn drop(&mut self) {
+        self.stop_accepting();
+        self.shared.shut_down_all(Shutdown::Both);
+        self.running.wait(None);
+    }
+}
+
+fn check(config: &Config) -> io::Result<()> {
+    let invalid = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    if config.max_value_size > MAX_VALUE_SIZE_CEILING {
+        return invalid(format!("values may have at most {MAX_VALUE_SIZE_CEILING} bytes"));
+    }
+    let least = least_outstanding(config);
+    if config.max_outstanding < least {
+        return invalid(format!("with values of that size, at least {least} bytes must be outstanding"));
+    }
+    Ok(())
 }
 
 impl Shared {
-    fn connections(&self) -> MutexGuard<'_, HashMap<i64, Open>> {
+    fn connections(&self) -> MutexGuard<'_, HashMap<i64, Weak<TcpStream>>> {
         // The map is whole at any time, so poison does not matter.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn shut_down_all(&self, how: Shutdown) {
+        for stream in self.connections().values().filter_map(Weak::upgrade) {
+            // It may be closed by the client already.
+            let _ = stream.shutdown(how);
+        }
+    }
 }
 
-fn accept_all(shared: &Arc<Shared>) {
+fn accept_all(shared: &Arc<Shared>, running: &Arc<Running>) {
     // Zero is what clients send that do not know their ID yet.
     let mut connection_id = 1;
     loop {
         let accepted = shared.listener.accept();
-        if shared.stopping.load(Ordering::SeqCst) {
+        if shared.deaf.load(Ordering::SeqCst) {
             return;
         }
         let result = accepted.and_then(|(stream, peer)| {
             log::debug!("connection {connection_id} from {peer}");
-            start_connection(shared, stream, connection_id)
+            start_connection(shared, running, stream, peer, connection_id)
         });
         if let Err(error) = result {
             log::warn!("connection {connection_id} failed: {error}");
@@ -140,25 +177,54 @@ fn accept_all(shared: &Arc<Shared>) {
     }
 }
 
-fn start_connection(shared: &Arc<Shared>, stream: TcpStream, id: i64) -> io::Result<()> {
+fn start_connection(
+    shared: &Arc<Shared>,
+    running: &Arc<Running>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    id: i64,
+) -> io::Result<()> {
     let mut connections = shared.connections();
-    if connections.len() >= shared.device.bounds.max_connections {
-        log::warn!("connection {id} is one too many");
+    let max = shared.device.bounds.max_connections;
+    if connections.len() >= max {
+        drop(connections);
+        log::info!("{peer}: one connection more than {max}");
+        shared.device.counters.count_refused();
+        // It does not matter whether the client hears of it.
+        let _ = refuse(shared, &stream, id);
         return Ok(());
     }
     let stream = Arc::new(stream);
-    let thread = thread::Builder::new().name(format!("connection {id}")).stack_size(STACK_SIZE).spawn({
+    let socket = Arc::downgrade(&stream);
+    let token = Token::new(Arc::clone(running));
+    thread::Builder::new().name(format!("connection {id}")).stack_size(STACK_SIZE).spawn({
         let shared = Arc::clone(shared);
-        let stream = Arc::clone(&stream);
-        move || run_connection(&shared, stream, id)
+        move || {
+            run_connection(shared, stream, peer, id);
+            // Nothing of the drive is left in this thread.
+            drop(token);
+        }
     })?;
+    shared.device.counters.count_connection();
     // The new thread cannot remove this before it is there, because this one
     // still holds the lock.
-    connections.insert(id, Open { stream, thread });
+    connections.insert(id, socket);
     Ok(())
 }
 
-fn run_connection(shared: &Arc<Shared>, stream: Arc<TcpStream>, id: i64) {
+/// Says that there are too many connections. A new socket takes that much
+/// without waiting.
+fn refuse(shared: &Shared, stream: &TcpStream, id: i64) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let session = Session::new(Arc::clone(&shared.device), id);
+    let mut output = Output::new(usize::MAX, Some(Duration::ZERO));
+    let failure = Failure::new(StatusCode::ServiceBusy, "too many connections");
+    output.push(&session.farewell(failure));
+    output.flush(stream)?;
+    stream.shutdown(Shutdown::Write)
+}
+
+fn run_connection(shared: Arc<Shared>, stream: Arc<TcpStream>, peer: SocketAddr, id: i64) {
     // Even after a panic the connection has to be closed.
     struct Remove<'a>(&'a Shared, i64);
     impl Drop for Remove<'_> {
@@ -166,11 +232,11 @@ fn run_connection(shared: &Arc<Shared>, stream: Arc<TcpStream>, id: i64) {
             self.0.connections().remove(&self.1);
         }
     }
-    let _remove = Remove(shared, id);
+    let _remove = Remove(&shared, id);
 
     let device = &shared.device;
     let session = Session::new(Arc::clone(device), id);
-    match connection::serve(&stream, session, device.bounds, device.faults) {
+    match connection::serve(&stream, peer, device, session, device.faults) {
         Ok(()) => log::debug!("connection {id} ended"),
         Err(error) => log::debug!("connection {id} ended: {error}"),
     }

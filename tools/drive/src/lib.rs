@@ -21,6 +21,7 @@
 
 mod access;
 mod batches;
+mod budget;
 mod config;
 mod connection;
 mod device;
@@ -30,11 +31,14 @@ mod input;
 mod operations;
 mod output;
 pub mod protocol;
+mod running;
 mod session;
 mod settings;
+mod socket;
 mod statistics;
 mod store;
 
 pub use config::{Config, Identity, MAX_VALUE_SIZE_CEILING};
 pub use drive::Drive;
 pub use faults::Faults;
+pub use statistics::{Connections, Operation, Statistics};

@@ -2,15 +2,17 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prost::Message as _;
 use rustix::fd::AsFd;
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use crate::protocol::Pdu;
 use crate::session::Reply;
+use crate::socket::Deadline;
 
 /// Values up to this many bytes are copied next to their messages: that costs
 /// less than a piece of their own in a vectored write.
@@ -36,6 +38,8 @@ pub(crate) struct Output {
     durable: bool,
     /// The most bytes per write.
     limit: usize,
+    /// How long the client may take for what is sent at a time.
+    stall_timeout: Option<Duration>,
 }
 
 enum Piece {
@@ -46,9 +50,32 @@ enum Piece {
 }
 
 impl Output {
-    /// No answers yet; each write shall send at most `limit` bytes.
-    pub fn new(limit: usize) -> Self {
-        Self { inline: Vec::new(), pieces: VecDeque::new(), pending: 0, last: 0, durable: false, limit }
+    /// No answers yet; each write shall send at most `limit` bytes, and the
+    /// client has to take what is sent at a time within `stall_timeout`.
+    pub fn new(limit: usize, stall_timeout: Option<Duration>) -> Self {
+        Self {
+            inline: Vec::new(),
+            pieces: VecDeque::new(),
+            pending: 0,
+            last: 0,
+            durable: false,
+            limit,
+            stall_timeout,
+        }
+    }
+
+    /// How many bytes of memory this occupies, without values that are shared
+    /// with the store.
+    pub fn capacity(&self) -> usize {
+        self.inline.capacity() + self.pieces.capacity() * size_of::<Piece>()
+    }
+
+    /// Gives memory back that an idle connection does not need.
+    pub fn rest(&mut self) {
+        if self.pending == 0 {
+            self.inline = Vec::new();
+            self.pieces = VecDeque::new();
+        }
     }
 
     /// How many bytes are not sent yet.
@@ -87,6 +114,11 @@ impl Output {
     }
 
     /// Sends everything.
+    ///
+    /// # Errors
+    ///
+    /// "Would block" if the client does not take it in time, besides what the
+    /// socket says.
     pub fn flush(&mut self, socket: impl AsFd) -> io::Result<()> {
         self.send(socket, self.pending)?;
         self.inline.clear();
@@ -102,6 +134,7 @@ impl Output {
 
     /// Sends the first `len` bytes that are not sent yet.
     fn send(&mut self, socket: impl AsFd, mut len: usize) -> io::Result<()> {
+        let mut deadline = None;
         while len > 0 {
             let mut slices = [IoSlice::new(&[]); MAX_PIECES];
             let mut count = 0;
@@ -119,16 +152,27 @@ impl Output {
                     break;
                 }
             }
-            let sent = retry_on_intr(|| {
+            let offered = len.min(self.limit) - room;
+            let result = retry_on_intr(|| {
                 sendmsg(
                     socket.as_fd(),
                     &slices[..count],
                     &mut SendAncillaryBuffer::default(),
                     SendFlags::NOSIGNAL,
                 )
-            })?;
+            });
+            let sent = match result {
+                Err(Errno::AGAIN) => 0,
+                result => result?,
+            };
             self.advance(sent);
             len -= sent;
+            // Only a socket that did not take everything has made this wait
+            // for so long that it is time to look at the clock.
+            if sent < offered {
+                let timeout = self.stall_timeout;
+                deadline.get_or_insert_with(|| Deadline::new(Instant::now(), timeout)).check()?;
+            }
         }
         Ok(())
     }
@@ -160,7 +204,7 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixDatagram;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
     use std::thread;
 
     use super::*;
@@ -195,7 +239,7 @@ mod tests {
                 }
             }
         });
-        let mut output = Output::new(limit);
+        let mut output = Output::new(limit, None);
         for value in values {
             output.push(&reply(value));
         }
@@ -248,7 +292,7 @@ mod tests {
     #[test]
     fn an_output_can_be_used_again() {
         let (sender, receiver) = UnixDatagram::pair().unwrap();
-        let mut output = Output::new(usize::MAX);
+        let mut output = Output::new(usize::MAX, None);
         let mut buffer = vec![0; 1 << 20];
         for value in values() {
             output.push(&reply(&value));
@@ -256,5 +300,33 @@ mod tests {
             let len = receiver.recv(&mut buffer).unwrap();
             assert_eq!(buffer[..len], frame(&value));
         }
+    }
+
+    #[test]
+    fn an_idle_output_occupies_nothing() {
+        let (sender, receiver) = UnixDatagram::pair().unwrap();
+        let mut output = Output::new(usize::MAX, None);
+        for value in values() {
+            output.push(&reply(&value));
+        }
+        let pending = output.pending();
+        output.rest();
+        assert_eq!(output.pending(), pending);
+        output.flush(&sender).unwrap();
+        assert_eq!(receiver.recv(&mut vec![0; 1 << 20]).unwrap(), pending);
+        assert_ne!(output.capacity(), 0);
+        output.rest();
+        assert_eq!(output.capacity(), 0);
+    }
+
+    #[test]
+    fn a_client_must_take_answers_in_time() {
+        let (sender, _receiver) = UnixStream::pair().unwrap();
+        sender.set_write_timeout(Some(Duration::from_millis(1))).unwrap();
+        let mut output = Output::new(usize::MAX, Some(Duration::from_millis(5)));
+        output.push(&reply(&vec![1; 16 << 20]));
+        let error = output.flush(&sender).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert_ne!(output.pending(), 0);
     }
 }

@@ -15,6 +15,7 @@ use crate::protocol::{
     AuthType, Body, Command, Header, HmacAuth, Message, MessageType, PowerLevel, Status, StatusCode,
 };
 use crate::settings::Settings;
+use crate::statistics::Seen;
 
 /// What the drive sends.
 pub(crate) struct Reply {
@@ -26,6 +27,19 @@ pub(crate) struct Reply {
     pub close: bool,
 }
 
+impl Reply {
+    /// How many bytes this is, without a frame around it and what signs it.
+    pub fn len(&self) -> usize {
+        self.message.command_bytes.as_ref().map_or(0, Vec::len) + self.value.len()
+    }
+
+    /// What its status says to people.
+    pub fn reason(&self) -> String {
+        let command = self.message.command_bytes.as_deref().and_then(|bytes| Command::decode(bytes).ok());
+        command.and_then(|command| command.status?.status_message).unwrap_or_default()
+    }
+}
+
 /// The drive's side of a connection, without the I/O.
 pub(crate) struct Session {
     device: Arc<Device>,
@@ -33,11 +47,13 @@ pub(crate) struct Session {
     /// The sequence of the last request that was authentic.
     last_sequence: Option<u64>,
     batches: Batches,
+    /// The types of the latest requests.
+    seen: Seen,
 }
 
 impl Session {
     pub fn new(device: Arc<Device>, connection_id: i64) -> Self {
-        Self { device, connection_id, last_sequence: None, batches: Batches::new() }
+        Self { device, connection_id, last_sequence: None, batches: Batches::new(), seen: Seen::default() }
     }
 
     /// What the drive says before it is asked anything.
@@ -54,10 +70,42 @@ impl Session {
         reply
     }
 
-    /// Executes a request. `value` is the value that follows the message.
-    /// There is no reply to a part of a batch.
-    pub fn handle(&mut self, message: &[u8], value: Cow<'_, [u8]>) -> Option<Reply> {
+    /// Executes a request. `value` is the value that follows the message, or
+    /// why it was not kept; then the request is only checked and answered with
+    /// that. There is no reply to a part of a batch.
+    pub fn handle(&mut self, message: &[u8], value: Result<Cow<'_, [u8]>, Failure>) -> Option<Reply> {
         self.answer(message, value).unwrap_or_else(|failure| Some(self.farewell(failure)))
+    }
+
+    /// The types of the requests since this was called last.
+    pub fn take_seen(&mut self) -> Seen {
+        std::mem::take(&mut self.seen)
+    }
+
+    /// The answer to the same request that says `failure` instead. That can
+    /// only be done for requests that change nothing.
+    pub fn instead(&self, reply: Reply, failure: Failure) -> Reply {
+        let signer = reply.message.hmac_auth.as_ref().and_then(|auth| auth.identity);
+        let command = reply.message.command_bytes.as_deref().and_then(|bytes| Command::decode(bytes).ok());
+        let Some(command) = command else { return reply };
+        let answered = command.header.as_ref().and_then(|header| header.message_type().request());
+        let message_type = answered.unwrap_or(MessageType::Invalid);
+        self.device.counters.take_back(message_type, reply.value.len(), failure.code);
+        let command = Command {
+            body: None,
+            status: Some(status(failure.code, Some(failure.reason.into_owned()))),
+            ..command
+        };
+        let command_bytes = command.encode_to_vec();
+        let settings = self.device.settings();
+        let signer = signer.and_then(|id| settings.identities.get(&id).map(|access| (id, &access.key)));
+        let hmac_auth = signer
+            .map(|(id, key)| HmacAuth { identity: Some(id), hmac: Some(key.sign(&command_bytes).to_vec()) });
+        Reply {
+            message: Message { hmac_auth, command_bytes: Some(command_bytes), ..reply.message },
+            value: Bytes::new(),
+            ..reply
+        }
     }
 
     /// Makes all changes so far durable.
@@ -71,7 +119,11 @@ impl Session {
 
     /// Answers a request, or says why the connection has to be closed. That is
     /// the case if there is no telling which request an answer would be for.
-    fn answer(&mut self, message: &[u8], value: Cow<'_, [u8]>) -> Result<Option<Reply>, Failure> {
+    fn answer(
+        &mut self,
+        message: &[u8],
+        value: Result<Cow<'_, [u8]>, Failure>,
+    ) -> Result<Option<Reply>, Failure> {
         let message =
             Message::decode(message).map_err(|error| terminated(format!("undecodable message: {error}")))?;
         match message.auth_type.map(AuthType::try_from) {
@@ -82,7 +134,11 @@ impl Session {
     }
 
     /// Answers a request that is signed with an identity's key.
-    fn by_identity(&mut self, message: Message, value: Cow<'_, [u8]>) -> Result<Option<Reply>, Failure> {
+    fn by_identity(
+        &mut self,
+        message: Message,
+        value: Result<Cow<'_, [u8]>, Failure>,
+    ) -> Result<Option<Reply>, Failure> {
         let (command, command_bytes) = decode_command(message.command_bytes)?;
         let header = command
             .header
@@ -92,10 +148,10 @@ impl Session {
         let requester = auth.identity.and_then(|id| settings.identities.get(&id));
         let checked = check_hmac(requester, &command_bytes, auth.hmac.as_deref())
             .and_then(|requester| self.check_header(&header, &settings).map(|()| requester));
-        let outcome = match checked {
-            Ok(requester) => {
-                let message_type = header.message_type();
-                let received = value.len();
+        let message_type = header.message_type();
+        let received = value.as_ref().map_or(0, |value| value.len());
+        let outcome = match checked.and_then(|requester| Ok((requester, value?))) {
+            Ok((requester, value)) => {
                 let body = command.body.unwrap_or_default();
                 let request = Request {
                     device: &self.device,
@@ -106,14 +162,12 @@ impl Session {
                     body,
                     value,
                 };
-                let outcome = operations::execute(message_type, request);
-                let sent = outcome.as_ref().map_or(0, |done| done.as_ref().map_or(0, |d| d.value.len()));
-                self.device.counters.count(message_type, received + sent);
-                outcome
+                operations::execute(message_type, request)
             }
             Err(failure) => Err(failure),
         };
         let outcome = if operations::is_part(&header) { outcome.map_err(Failure::of_part) } else { outcome };
+        self.count(&header, received, &outcome);
         let signature = |command: &[u8]| {
             // Without a key there is nothing to sign with; the client has to
             // make do with the status.
@@ -129,6 +183,22 @@ impl Session {
                 Some(self.reply(&header, failure.code, Some(failure.reason.into_owned()), done, signature))
             }
         })
+    }
+
+    fn count(&mut self, header: &Header, received: usize, outcome: &Result<Option<Done>, Failure>) {
+        let message_type = header.message_type();
+        let (sent, failure) = match outcome {
+            Ok(done) => (done.as_ref().map_or(0, |done| done.value.len()), None),
+            Err(failure) => (0, Some(failure.code)),
+        };
+        self.seen.insert(message_type);
+        self.device.counters.count(message_type, received, sent, failure);
+        log::trace!(
+            "connection {}: {message_type:?} {}: {:?}, {received} bytes received, {sent} sent",
+            self.connection_id,
+            header.sequence(),
+            failure.unwrap_or(StatusCode::Success),
+        );
     }
 
     fn check_header(&mut self, header: &Header, settings: &Settings) -> Result<(), Failure> {
@@ -270,7 +340,7 @@ mod tests {
     use crate::protocol::{Answer, DEFAULT_KEY, Encoded, HmacKey, RequestBuilder};
 
     fn ask(session: &mut Session, request: &Encoded) -> Option<(StatusCode, bool)> {
-        let reply = session.handle(&request.message, Cow::Borrowed(b""))?;
+        let reply = session.handle(&request.message, Ok(Cow::Borrowed(b"")))?;
         let answer = Answer::decode(&reply.message.encode_to_vec(), &HmacKey::new(DEFAULT_KEY)).unwrap();
         assert_eq!(answer.unsolicited, reply.close);
         Some((answer.status(), reply.close))

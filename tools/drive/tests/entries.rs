@@ -62,10 +62,10 @@ fn values_of_16_mib_need_the_option() {
     let drive = start();
     let mut client = Client::connect(&drive);
     let request = client.builder.put(b"key", value.len() as u32);
-    client.send_raw(&request.pdu);
-    let farewell = client.expect_farewell();
-    assert_eq!(farewell.status(), StatusCode::InvalidRequest);
-    assert_eq!(farewell.status_message(), "value of 16777216 bytes exceeds the limit of 1048576");
+    let (answer, _) = client.ask(&request, &value);
+    assert_eq!(answer.status(), StatusCode::InvalidRequest);
+    assert_eq!(answer.status_message(), "value of 16777216 bytes exceeds the limit of 1048576");
+    assert_eq!(client.get(b"key").0, StatusCode::NotFound);
 }
 
 #[test]

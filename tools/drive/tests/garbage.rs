@@ -27,7 +27,7 @@ fn bad_frames_are_refused_with_a_reason() {
         (vec![0; 9], terminated),
         (header((1 << 20) + 1, 0), invalid),
         (header(u32::MAX, 0), invalid),
-        (header(10, (1 << 20) + 1), invalid),
+        (header(10, (64 << 20) + 1), invalid),
         (header(10, u32::MAX), invalid),
         (header(u32::MAX, u32::MAX), invalid),
         (header(0, 0), terminated),

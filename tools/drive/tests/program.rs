@@ -71,8 +71,8 @@ fn sizes_are_options() {
     assert_eq!(client.put(b"2", &[0; 100]), StatusCode::Success);
     assert_eq!(client.put(b"3", &[0; 100]), StatusCode::NoSpace);
     let request = client.builder.put(b"1", 101);
-    client.send(&request, &[0; 101]);
-    assert_eq!(client.expect_farewell().status(), StatusCode::InvalidRequest);
+    let (answer, _) = client.ask(&request, &[0; 101]);
+    assert_eq!(answer.status(), StatusCode::InvalidRequest);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(super) fn get_log(request: Request<'_>) -> Result<Done, Failure> {
             Ok(LogType::Utilizations | LogType::Temperatures) => {}
             Ok(LogType::Capacities) => answer.capacity = Some(capacity(device)),
             Ok(LogType::Configuration) => answer.configuration = Some(device.configuration()),
-            Ok(LogType::Statistics) => answer.statistics = device.counters.report(),
+            Ok(LogType::Statistics) => answer.statistics = device.counters.log(),
             Ok(LogType::Messages) => answer.messages = Some(MESSAGES.to_vec()),
             Ok(LogType::Limits) => answer.limits = Some(device.bounds.limits()),
             Ok(LogType::Device) => {

@@ -114,6 +114,13 @@ impl MessageType {
         let number = self as i32;
         if number > 0 && number % 2 == 0 { Self::try_from(number - 1).ok() } else { None }
     }
+
+    /// The type of the request to an answer of this type; `None` if this is no
+    /// answer.
+    pub fn request(self) -> Option<Self> {
+        let number = self as i32;
+        if number > 0 && number % 2 == 1 { Self::try_from(number + 1).ok() } else { None }
+    }
 }
 
 /// The outcome of a request.
@@ -260,5 +267,8 @@ mod tests {
         assert_eq!(MessageType::SetPowerLevel.response(), Some(MessageType::SetPowerLevelResponse));
         assert_eq!(MessageType::PutResponse.response(), None);
         assert_eq!(MessageType::Invalid.response(), None);
+        assert_eq!(MessageType::PutResponse.request(), Some(MessageType::Put));
+        assert_eq!(MessageType::Put.request(), None);
+        assert_eq!(MessageType::Invalid.request(), None);
     }
 }

@@ -7,7 +7,7 @@ pub mod random;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{panic, process, thread};
 
 use kinetic_drive::protocol::{
@@ -16,7 +16,7 @@ use kinetic_drive::protocol::{
 use kinetic_drive::{Config, Drive, Faults};
 
 /// Tests do not measure time: this only turns a hang into a failure.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A drive as it comes from the factory.
 pub fn start() -> Drive {
@@ -165,7 +165,27 @@ impl Client {
     }
 }
 
-fn receive(stream: &mut TcpStream, key: &HmacKey) -> io::Result<(Answer, Vec<u8>)> {
+/// Connects to a drive that refuses it, and receives why, and the end.
+pub fn refused(address: SocketAddr) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (answer, value) = receive(&mut stream, &HmacKey::new(DEFAULT_KEY)).unwrap();
+    assert!(answer.unsolicited);
+    assert!(value.is_empty());
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+    answer
+}
+
+/// Waits until something is as it has to become.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "not yet: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub fn receive(stream: &mut TcpStream, key: &HmacKey) -> io::Result<(Answer, Vec<u8>)> {
     let mut header = [0; PDU_SIZE];
     stream.read_exact(&mut header)?;
     let pdu = Pdu::decode(&header).map_err(io::Error::other)?;
