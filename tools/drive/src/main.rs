@@ -1,18 +1,24 @@
 //! The command line of the drive.
 
-use std::io::{self, Write};
+mod program;
+
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use kinetic_drive::{Config, Drive, Faults, MAX_VALUE_SIZE_CEILING};
+use log::LevelFilter;
+use program::report::Printer;
+use program::signals::{Event, Events};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// A Kinetic drive, in memory or on disk. Prints "listening on ADDRESS:PORT" as
-/// soon as it serves connections, then runs until it is killed. All data is
-/// gone then, unless it is kept in a directory.
+/// soon as it serves connections, then runs until SIGTERM or SIGINT. All data
+/// is gone then, unless it is kept in a directory.
 #[derive(Parser)]
 #[command(name = "kinetic-drive", version)]
 struct Arguments {
@@ -26,6 +32,32 @@ struct Arguments {
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_VALUE_SIZE_CEILING)))]
     max_value_size: u32,
+    /// How many connections to serve at a time; one more is told so and closed
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    max_connections: usize,
+    /// How many bytes large requests and answers on their way may occupy; more
+    /// of them wait for a second, then the answer is SERVICE_BUSY. At least the
+    /// largest value and 1 MiB
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
+    max_outstanding: u64,
+    /// Close a connection whose client takes longer than this to send a request
+    /// it has begun, or to take answers; 0 is never
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    stall_timeout: Duration,
+    /// After SIGTERM or SIGINT, close connections that are not done by then
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    grace: Duration,
+    /// Print a line of statistics that often; SIGUSR1 prints all of them
+    #[arg(long, value_name = "SECONDS", value_parser = interval)]
+    stats_interval: Option<Duration>,
+    /// Print JSON, one object a line: "listening" and statistics to the
+    /// standard output, log and errors to the standard error
+    #[arg(long)]
+    json: bool,
+    /// What to log: error, warn, info (why connections were closed), debug
+    /// (each connection) or trace (each request) [default: RUST_LOG or warn]
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    log_level: Option<LevelFilter>,
     /// How many bytes of entries to store
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     capacity: u64,
@@ -59,6 +91,9 @@ impl Arguments {
         Config {
             address: SocketAddr::new(self.address, self.port),
             max_value_size: self.max_value_size,
+            max_connections: self.max_connections,
+            max_outstanding: self.max_outstanding,
+            stall_timeout: (!self.stall_timeout.is_zero()).then_some(self.stall_timeout),
             capacity: self.capacity,
             dir: self.dir.clone(),
             trust_plain: self.trust_plain,
@@ -75,26 +110,53 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
-    env_logger::init();
     let arguments = Arguments::parse();
+    let printer = Printer { json: arguments.json };
+    printer.start_log(arguments.log_level);
     raise_file_limit();
-    match run(&arguments) {
+    match run(&arguments, printer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kinetic-drive: {error}");
+            printer.error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(arguments: &Arguments) -> io::Result<()> {
+fn run(arguments: &Arguments, printer: Printer) -> io::Result<()> {
     let drive = Drive::start(arguments.config())?;
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "listening on {}", drive.local_addr())?;
-    stdout.flush()?;
-    drop(stdout);
-    drive.wait();
+    // Whoever reads the next line may send a signal already.
+    let mut events = Events::new(arguments.stats_interval)?;
+    printer.listening(drive.local_addr())?;
+    loop {
+        match events.next() {
+            Event::Stop => break,
+            Event::Report => printer.statistics(&drive.statistics(), true),
+            Event::Interval => printer.statistics(&drive.statistics(), false),
+        }
+    }
+    drive.stop(arguments.grace);
     Ok(())
+}
+
+/// A time in seconds, with or without a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("must be above 0".to_owned()),
+        interval => Ok(interval),
+    }
+}
+
+fn level(text: &str) -> Result<LevelFilter, String> {
+    match text.parse() {
+        Ok(LevelFilter::Off) | Err(_) => Err("must be error, warn, info, debug or trace".to_owned()),
+        Ok(level) => Ok(level),
+    }
 }
 
 /// Allows as many open files as possible: each connection needs one, and the

@@ -1,0 +1,106 @@
+//! What the program prints, for people or as JSON.
+//!
+//! For people, only the "listening" line goes to the standard output, and all
+//! the rest to the standard error. As JSON, each line is an object whose field
+//! `event` says what it is; the standard output has `listening` and
+//! `statistics`, the standard error has `log` and `error`.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use kinetic_drive::Statistics;
+use log::LevelFilter;
+use serde_json::{Value, json};
+
+/// How to print.
+#[derive(Clone, Copy, Debug)]
+pub struct Printer {
+    /// Whether as JSON.
+    pub json: bool,
+}
+
+impl Printer {
+    /// Has log messages printed: those of `level`, or what the environment
+    /// variable `RUST_LOG` says, or warnings.
+    pub fn start_log(self, level: Option<LevelFilter>) {
+        let environment = env_logger::Env::default().default_filter_or("warn");
+        let mut builder = env_logger::Builder::from_env(environment);
+        if let Some(level) = level {
+            builder.filter_level(level);
+        }
+        if self.json {
+            builder.format(|out, record| {
+                let line = json!({
+                    "event": "log",
+                    "time": seconds(),
+                    "level": record.level().as_str().to_lowercase(),
+                    "target": record.target(),
+                    "message": record.args().to_string(),
+                });
+                writeln!(out, "{line}")
+            });
+        }
+        builder.init();
+    }
+
+    /// Says that the drive serves connections.
+    ///
+    /// # Errors
+    ///
+    /// If the standard output cannot be written to.
+    pub fn listening(self, address: SocketAddr) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            let line = json!({
+                "event": "listening",
+                "address": address.ip().to_string(),
+                "port": address.port(),
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            writeln!(out, "listening on {address}")?;
+        }
+        out.flush()
+    }
+
+    /// Prints statistics: all of them, or in one line. JSON always has all.
+    /// Nobody reading them is no reason to stop.
+    pub fn statistics(self, statistics: &Statistics, all: bool) {
+        let result = if self.json {
+            self.statistics_json(statistics)
+        } else if all {
+            write!(io::stderr(), "{statistics}")
+        } else {
+            writeln!(io::stderr(), "{}", statistics.line())
+        };
+        if let Err(error) = result {
+            log::warn!("cannot print statistics: {error}");
+        }
+    }
+
+    fn statistics_json(self, statistics: &Statistics) -> io::Result<()> {
+        let mut line = serde_json::to_value(statistics)?;
+        if let Value::Object(fields) = &mut line {
+            fields.insert("event".to_owned(), "statistics".into());
+            fields.insert("time".to_owned(), seconds().into());
+        }
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}")?;
+        out.flush()
+    }
+
+    /// Says why the program fails.
+    pub fn error(self, error: &io::Error) {
+        if self.json {
+            eprintln!("{}", json!({ "event": "error", "message": error.to_string() }));
+        } else {
+            eprintln!("kinetic-drive: {error}");
+        }
+    }
+}
+
+/// Seconds since 1970.
+fn seconds() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
