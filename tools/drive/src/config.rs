@@ -56,6 +56,9 @@ pub struct Config {
     pub trust_plain: bool,
     /// What to do wrong on purpose. The default is nothing.
     pub faults: Faults,
+    /// Where in the file system to listen for commands that change faults and
+    /// connections while the drive runs. The default is nowhere.
+    pub control: Option<PathBuf>,
 }
 
 /// Someone who may send requests.
@@ -80,6 +83,7 @@ impl Default for Config {
             identities: vec![Identity { id: DEFAULT_IDENTITY, key: DEFAULT_KEY.to_vec() }],
             trust_plain: false,
             faults: Faults::default(),
+            control: None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod claims;
 mod ends;
+mod faulty;
+mod waiting;
 
 use std::borrow::Cow;
 use std::io;
@@ -13,8 +15,9 @@ use rustix::io::ioctl_fionread;
 
 use crate::budget::{Claim, LARGE};
 use crate::config::MAX_VALUE_SIZE_CEILING;
+use crate::desk::Desk;
 use crate::device::Device;
-use crate::faults::{Faults, Reaction};
+use crate::faults::{Course, Ending};
 use crate::input::{FULL_SIZE, Input};
 use crate::operations::Failure;
 use crate::output::Output;
@@ -45,11 +48,13 @@ enum Next {
 type Value<'a> = Result<Cow<'a, [u8]>, Failure>;
 
 struct Connection<'a> {
+    id: i64,
     stream: &'a TcpStream,
     peer: SocketAddr,
     device: &'a Device,
+    desk: &'a Desk,
     session: Session,
-    faults: Faults,
+    course: Course<'a>,
     output: Output,
     /// How many requests there were so far.
     requests: u64,
@@ -65,24 +70,29 @@ struct Connection<'a> {
     counted: usize,
 }
 
-/// Serves a connection to its end. What is left to do is to drop `stream`,
-/// with which the connection ends for the client, too.
+/// Serves connection number `id` to its end. What is left to do is to drop
+/// `stream`, with which the connection ends for the client, too.
 pub(crate) fn serve(
+    id: i64,
     stream: &TcpStream,
     peer: SocketAddr,
+    desk: &Desk,
     device: &Device,
     session: Session,
-    faults: Faults,
 ) -> io::Result<()> {
     let stall_timeout = device.bounds.stall_timeout;
     socket::prepare(stream, stall_timeout)?;
+    let course = Course::new(&device.faults, id);
+    let output = Output::new(course.plan(), stall_timeout);
     let mut connection = Connection {
+        id,
         stream,
         peer,
         device,
+        desk,
         session,
-        faults,
-        output: Output::new(faults.piece(), stall_timeout),
+        course,
+        output,
         requests: 0,
         since: Instant::now(),
         begun: None,
@@ -90,7 +100,15 @@ pub(crate) fn serve(
         answer_claims: Vec::new(),
         counted: 0,
     };
-    let end = connection.run().or_else(|error| connection.stalled_output(error))?;
+    let result = connection.run();
+    let verdict = desk.leave();
+    // An end that is meant shows as an error, too.
+    let end = match (result, connection.output.end(), verdict) {
+        (Err(_), Some(Ending::Close), _) => End::Close,
+        (Err(_), Some(Ending::Reset), _) => End::Reset,
+        (Err(_), _, Some(verdict)) => verdict.into(),
+        (result, ..) => result.or_else(|error| connection.stalled_output(error))?,
+    };
     drop(connection);
     match end {
         End::Eof => Ok(()),
@@ -116,6 +134,7 @@ impl Connection<'_> {
                 return Ok(end);
             }
             // Nobody may wait for an answer while the drive waits for input.
+            self.settle()?;
             self.flush()?;
             let buffers = input.capacity() + self.output.capacity();
             self.device.counters.count_buffers(&mut self.counted, buffers);
@@ -130,7 +149,12 @@ impl Connection<'_> {
             {
                 return self.stalled();
             }
-            match input.fill(self.stream) {
+            let stream = self.stream;
+            let filled = match self.wait(|| input.fill(stream))? {
+                Ok(filled) => filled,
+                Err(end) => return Ok(end),
+            };
+            match filled {
                 Ok(0) => return self.eof(),
                 Ok(count) => {
                     self.since = Instant::now();
@@ -153,6 +177,9 @@ impl Connection<'_> {
                 Ok(pdu) => pdu,
                 Err(error) => return self.refuse(error).map(Next::End),
             };
+            if self.course.is_special() {
+                self.answer_early(input, pdu)?;
+            }
             let message_end = pdu.value_offset();
             let used = if let Some(frame) = input.bytes().get(..pdu.frame_len()) {
                 // An answer may have to wait for bytes of the budget, so the
@@ -195,6 +222,7 @@ impl Connection<'_> {
     /// whole: it is read to its final place instead of through the buffer, or
     /// not kept at all.
     fn large_request(&mut self, input: &mut Input, pdu: Pdu) -> io::Result<Next> {
+        self.settle()?;
         self.flush()?;
         let mut claim = self.frame_claim.take();
         let mut checked = self.check_value(pdu);
@@ -205,15 +233,20 @@ impl Connection<'_> {
             }
         }
         let deadline = self.deadline(self.begun.unwrap_or(self.since));
-        let result = match checked {
+        let stream = self.stream;
+        let waited = self.wait(|| match checked {
             Ok(()) => {
-                let value = input.read_value(self.stream, pdu, deadline);
+                let value = input.read_value(stream, pdu, deadline);
                 value.map(|value| value.map(|value| Ok(Cow::Owned(value))))
             }
             Err(failure) => {
-                let skipped = input.skip_value(self.stream, pdu, deadline);
+                let skipped = input.skip_value(stream, pdu, deadline);
                 skipped.map(|whole| whole.then_some(Err(failure)))
             }
+        })?;
+        let result = match waited {
+            Ok(result) => result,
+            Err(end) => return Ok(Next::End(end)),
         };
         let value = match result {
             Ok(Some(value)) => value,
@@ -249,18 +282,8 @@ impl Connection<'_> {
     /// Handles a request. `frame` is its frame up to the value.
     fn request(&mut self, frame: &[u8], value: Value<'_>) -> io::Result<Next> {
         self.requests += 1;
-        let reaction = self.faults.reaction(self.requests);
-        match reaction {
-            Reaction::Answer | Reaction::AnswerHalf => {}
-            Reaction::Ignore => return Ok(Next::Continue),
-            Reaction::Close => {
-                self.flush()?;
-                return Ok(Next::End(End::Close));
-            }
-            Reaction::Reset => {
-                self.flush()?;
-                return Ok(Next::End(End::Reset));
-            }
+        if self.course.is_special() {
+            return self.faulty_request(frame, value);
         }
         let Some(mut reply) = self.session.handle(&frame[PDU_SIZE..], value) else {
             return Ok(Next::Continue);
@@ -270,11 +293,6 @@ impl Connection<'_> {
             reply = self.claim_answer(reply)?;
         }
         self.output.push(&reply);
-        if reaction == Reaction::AnswerHalf {
-            self.make_durable()?;
-            self.output.flush_without_half(self.stream)?;
-            return Ok(Next::End(End::Close));
-        }
         if reply.close {
             self.protocol_error(&reply.reason());
             self.flush()?;

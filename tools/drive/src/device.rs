@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::batches::OpenBatches;
 use crate::budget::Budget;
 use crate::config::{Bounds, Config};
-use crate::faults::Faults;
+use crate::faults;
 use crate::protocol::{Configuration, Interface, PROTOCOL_VERSION};
 use crate::settings::Settings;
 use crate::statistics::Counters;
@@ -23,7 +23,7 @@ pub(crate) struct Device {
     /// Whether connections have to come to their end.
     pub stopping: AtomicBool,
     pub counters: Counters,
-    pub faults: Faults,
+    pub faults: faults::Current,
     pub open_batches: OpenBatches,
     pub store: Store,
     /// Whether plain connections are trusted like TLS ones.
@@ -48,7 +48,7 @@ impl Device {
             budget: Budget::new(config.max_outstanding),
             stopping: AtomicBool::new(false),
             counters: Counters::new(),
-            faults: config.faults,
+            faults: faults::Current::new(config.faults.clone()),
             open_batches: OpenBatches::new(),
             store,
             trust_plain: config.trust_plain,

@@ -1,5 +1,7 @@
 //! The server: listening, and a thread for each connection.
 
+mod live;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,13 +12,18 @@ use std::time::Duration;
 
 use crate::config::{Config, MAX_VALUE_SIZE_CEILING, least_outstanding};
 use crate::connection;
+use crate::control::Control;
+use crate::desk::Desk;
 use crate::device::Device;
+use crate::faults::Faults;
 use crate::operations::Failure;
 use crate::output::Output;
 use crate::protocol::StatusCode;
 use crate::running::{Running, Token};
 use crate::session::Session;
 use crate::statistics::Statistics;
+
+pub use live::{ConnectionInfo, Delivered};
 
 /// The stack of a connection's thread in bytes; a thousand of them should not
 /// matter.
@@ -35,16 +42,23 @@ pub struct Drive {
     shared: Arc<Shared>,
     running: Arc<Running>,
     acceptor: Option<JoinHandle<()>>,
+    control: Option<Control>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     listener: TcpListener,
     device: Arc<Device>,
     /// Whether the listener is closed.
     deaf: AtomicBool,
-    /// The open connections. Their sockets belong to their threads: a socket
-    /// that was closed only when the drive hears of its end would be late.
-    connections: Mutex<HashMap<i64, Weak<TcpStream>>>,
+    connections: Mutex<HashMap<i64, Open>>,
+}
+
+/// An open connection.
+struct Open {
+    /// It belongs to the connection's thread: a socket that was closed only
+    /// when the drive hears of its end would be late.
+    stream: Weak<TcpStream>,
+    desk: Arc<Desk>,
 }
 
 impl Drive {
@@ -52,8 +66,8 @@ impl Drive {
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on, if no thread can be started, if
-    /// the configuration's `max_value_size` is too large, or its
+    /// If the address or the control socket cannot be listened on, if no thread
+    /// can be started, if the configuration's `max_value_size` is too large, or its
     /// `max_outstanding` too small, or if its `dir` is in use, has other
     /// content than a drive's entries, or cannot be used.
     pub fn start(config: Config) -> io::Result<Self> {
@@ -67,12 +81,13 @@ impl Drive {
             connections: Mutex::new(HashMap::new()),
         });
         let running = Arc::new(Running::new());
+        let control = config.control.as_deref().map(|path| Control::start(path, &shared)).transpose()?;
         let acceptor = thread::Builder::new().name("accept".to_owned()).stack_size(STACK_SIZE).spawn({
             let shared = Arc::clone(&shared);
             let running = Arc::clone(&running);
             move || accept_all(&shared, &running)
         })?;
-        Ok(Self { address, shared, running, acceptor: Some(acceptor) })
+        Ok(Self { address, shared, running, acceptor: Some(acceptor), control })
     }
 
     /// The address the drive listens on.
@@ -107,6 +122,7 @@ impl Drive {
     /// reset instead of an answer.
     pub fn stop(mut self, grace: Duration) {
         self.shared.device.stopping.store(true, Ordering::SeqCst);
+        self.control = None;
         self.stop_accepting();
         // A read that waits returns now. What has arrived can still be read.
         self.shared.shut_down_all(Shutdown::Read);
@@ -125,6 +141,7 @@ impl Drive {
 
 impl Drop for Drive {
     fn drop(&mut self) {
+        self.control = None;
         self.stop_accepting();
         self.shared.shut_down_all(Shutdown::Both);
         self.running.wait(None);
@@ -144,13 +161,17 @@ fn check(config: &Config) -> io::Result<()> {
 }
 
 impl Shared {
-    fn connections(&self) -> MutexGuard<'_, HashMap<i64, Weak<TcpStream>>> {
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashMap<i64, Open>> {
         // The map is whole at any time, so poison does not matter.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shut_down_all(&self, how: Shutdown) {
-        for stream in self.connections().values().filter_map(Weak::upgrade) {
+        for stream in self.connections().values().filter_map(|open| open.stream.upgrade()) {
             // It may be closed by the client already.
             let _ = stream.shutdown(how);
         }
@@ -195,12 +216,13 @@ fn start_connection(
         return Ok(());
     }
     let stream = Arc::new(stream);
-    let socket = Arc::downgrade(&stream);
+    let desk = Arc::new(Desk::default());
+    let open = Open { stream: Arc::downgrade(&stream), desk: Arc::clone(&desk) };
     let token = Token::new(Arc::clone(running));
     thread::Builder::new().name(format!("connection {id}")).stack_size(STACK_SIZE).spawn({
         let shared = Arc::clone(shared);
         move || {
-            run_connection(shared, stream, peer, id);
+            run_connection(shared, stream, peer, &desk, id);
             // Nothing of the drive is left in this thread.
             drop(token);
         }
@@ -208,7 +230,7 @@ fn start_connection(
     shared.device.counters.count_connection();
     // The new thread cannot remove this before it is there, because this one
     // still holds the lock.
-    connections.insert(id, socket);
+    connections.insert(id, open);
     Ok(())
 }
 
@@ -217,14 +239,14 @@ fn start_connection(
 fn refuse(shared: &Shared, stream: &TcpStream, id: i64) -> io::Result<()> {
     stream.set_nonblocking(true)?;
     let session = Session::new(Arc::clone(&shared.device), id);
-    let mut output = Output::new(usize::MAX, Some(Duration::ZERO));
+    let mut output = Output::new(&Faults::default(), Some(Duration::ZERO));
     let failure = Failure::new(StatusCode::ServiceBusy, "too many connections");
     output.push(&session.farewell(failure));
     output.flush(stream)?;
     stream.shutdown(Shutdown::Write)
 }
 
-fn run_connection(shared: Arc<Shared>, stream: Arc<TcpStream>, peer: SocketAddr, id: i64) {
+fn run_connection(shared: Arc<Shared>, stream: Arc<TcpStream>, peer: SocketAddr, desk: &Desk, id: i64) {
     // Even after a panic the connection has to be closed.
     struct Remove<'a>(&'a Shared, i64);
     impl Drop for Remove<'_> {
@@ -236,7 +258,7 @@ fn run_connection(shared: Arc<Shared>, stream: Arc<TcpStream>, peer: SocketAddr,
 
     let device = &shared.device;
     let session = Session::new(Arc::clone(device), id);
-    match connection::serve(&stream, peer, device, session, device.faults) {
+    match connection::serve(id, &stream, peer, desk, device, session) {
         Ok(()) => log::debug!("connection {id} ended"),
         Err(error) => log::debug!("connection {id} ended: {error}"),
     }

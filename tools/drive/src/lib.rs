@@ -24,6 +24,8 @@ mod batches;
 mod budget;
 mod config;
 mod connection;
+mod control;
+mod desk;
 mod device;
 mod drive;
 mod faults;
@@ -39,6 +41,6 @@ mod statistics;
 mod store;
 
 pub use config::{Config, Identity, MAX_VALUE_SIZE_CEILING};
-pub use drive::Drive;
+pub use drive::{ConnectionInfo, Delivered, Drive};
 pub use faults::Faults;
 pub use statistics::{Connections, Operation, Statistics};

@@ -4,7 +4,6 @@ mod program;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -68,22 +67,11 @@ struct Arguments {
     /// PINs and changes of access control lists
     #[arg(long)]
     trust_plain: bool,
-    /// Close each connection instead of answering its Nth request
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    close_at: Option<u64>,
-    /// Reset each connection instead of answering its Nth request
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    reset_at: Option<u64>,
-    /// Neither execute nor answer the Nth request of each connection and later
-    /// ones
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    silent_at: Option<u64>,
-    /// Close each connection after half of its Nth answer
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    half_at: Option<u64>,
-    /// Send everything in pieces of at most this many bytes
-    #[arg(long, value_name = "BYTES")]
-    fragment: Option<NonZeroUsize>,
+    /// Listen for commands on a Unix socket at this path, one JSON object a line
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    #[command(flatten)]
+    faults: Faults,
 }
 
 impl Arguments {
@@ -97,13 +85,8 @@ impl Arguments {
             capacity: self.capacity,
             dir: self.dir.clone(),
             trust_plain: self.trust_plain,
-            faults: Faults {
-                close_at: self.close_at,
-                reset_at: self.reset_at,
-                silent_at: self.silent_at,
-                half_at: self.half_at,
-                fragment: self.fragment,
-            },
+            faults: self.faults.clone(),
+            control: self.control.clone(),
             ..Config::default()
         }
     }

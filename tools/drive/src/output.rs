@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,7 +11,8 @@ use rustix::fd::AsFd;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
-use crate::protocol::Pdu;
+use crate::faults::{Cut, Ending, Faults};
+use crate::protocol::{PDU_SIZE, Pdu};
 use crate::session::Reply;
 use crate::socket::Deadline;
 
@@ -25,6 +27,7 @@ const MAX_PIECES: usize = 64;
 const KEPT: usize = 512 << 10;
 
 /// Answers that are not sent yet, in order.
+#[derive(Default)]
 pub(crate) struct Output {
     /// Messages and small values, one after the other.
     inline: Vec<u8>,
@@ -36,10 +39,14 @@ pub(crate) struct Output {
     last: usize,
     /// Whether one of the answers promises that changes are durable.
     durable: bool,
-    /// The most bytes per write.
-    limit: usize,
+    /// How many bytes were sent so far.
+    sent: u64,
+    /// The most bytes per write; `None` if there is no limit.
+    limit: Option<usize>,
     /// How long the client may take for what is sent at a time.
     stall_timeout: Option<Duration>,
+    /// Where sending comes to its end on purpose.
+    cut: Option<Cut>,
 }
 
 enum Piece {
@@ -50,18 +57,12 @@ enum Piece {
 }
 
 impl Output {
-    /// No answers yet; each write shall send at most `limit` bytes, and the
-    /// client has to take what is sent at a time within `stall_timeout`.
-    pub fn new(limit: usize, stall_timeout: Option<Duration>) -> Self {
-        Self {
-            inline: Vec::new(),
-            pieces: VecDeque::new(),
-            pending: 0,
-            last: 0,
-            durable: false,
-            limit,
-            stall_timeout,
-        }
+    /// No answers yet, sent as `faults` say. The client has to take what is
+    /// sent at a time within `stall_timeout`.
+    pub fn new(faults: &Faults, stall_timeout: Option<Duration>) -> Self {
+        let mut output = Self { stall_timeout, ..Self::default() };
+        output.obey(faults);
+        output
     }
 
     /// How many bytes of memory this occupies, without values that are shared
@@ -78,6 +79,24 @@ impl Output {
         }
     }
 
+    /// Sends as `faults` say from now on. Silence that has begun lasts.
+    pub fn obey(&mut self, faults: &Faults) {
+        self.limit = faults.fragment.map(NonZeroUsize::get);
+        if self.end() != Some(Ending::Silence) {
+            self.cut = faults.cut(self.sent);
+        }
+    }
+
+    /// How many bytes were sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// The end that sending has come to on purpose.
+    pub fn end(&self) -> Option<Ending> {
+        self.cut.filter(|cut| self.sent >= cut.at).map(|cut| cut.ending)
+    }
+
     /// How many bytes are not sent yet.
     pub fn pending(&self) -> usize {
         self.pending
@@ -91,10 +110,13 @@ impl Output {
 
     /// Adds an answer.
     pub fn push(&mut self, reply: &Reply) {
+        self.push_under(&reply.pdu().encode(), reply);
+    }
+
+    /// Adds an answer under a header that may be wrong.
+    pub fn push_under(&mut self, header: &[u8; PDU_SIZE], reply: &Reply) {
         let start = self.inline.len();
-        let pdu =
-            Pdu { message_len: reply.message.encoded_len() as u32, value_len: reply.value.len() as u32 };
-        self.inline.extend_from_slice(&pdu.encode());
+        self.inline.extend_from_slice(header);
         reply.message.encode_raw(&mut self.inline);
         let separate = reply.value.len() > INLINE_VALUE;
         if !separate {
@@ -109,16 +131,18 @@ impl Output {
             self.pieces.push_back(Piece::Value(reply.value.clone()));
         }
         self.durable |= reply.durable;
-        self.last = pdu.frame_len();
+        self.last = end - start + if separate { reply.value.len() } else { 0 };
         self.pending += self.last;
     }
 
-    /// Sends everything.
+    /// Sends everything. Where that comes to its end on purpose, what is left
+    /// is dropped.
     ///
     /// # Errors
     ///
-    /// "Would block" if the client does not take it in time, besides what the
-    /// socket says.
+    /// "Would block" if the client does not take it in time, and "connection
+    /// aborted" if it comes to its end on purpose and that is not just silence,
+    /// besides what the socket says.
     pub fn flush(&mut self, socket: impl AsFd) -> io::Result<()> {
         self.send(socket, self.pending)?;
         self.inline.clear();
@@ -132,13 +156,28 @@ impl Output {
         self.send(socket, self.pending - withheld)
     }
 
-    /// Sends the first `len` bytes that are not sent yet.
-    fn send(&mut self, socket: impl AsFd, mut len: usize) -> io::Result<()> {
+    /// Sends the first `len` bytes that are not sent yet, as far as faults allow.
+    fn send(&mut self, socket: impl AsFd, len: usize) -> io::Result<()> {
+        let Some(cut) = self.cut else { return self.send_all(socket, len) };
+        let left = usize::try_from(cut.at.saturating_sub(self.sent)).unwrap_or(usize::MAX);
+        self.send_all(socket, len.min(left))?;
+        match self.end() {
+            None => Ok(()),
+            Some(ending) => {
+                self.pieces.clear();
+                self.pending = 0;
+                if ending == Ending::Silence { Ok(()) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
+            }
+        }
+    }
+
+    fn send_all(&mut self, socket: impl AsFd, mut len: usize) -> io::Result<()> {
         let mut deadline = None;
         while len > 0 {
             let mut slices = [IoSlice::new(&[]); MAX_PIECES];
             let mut count = 0;
-            let mut room = len.min(self.limit);
+            let most = len.min(self.limit.unwrap_or(usize::MAX));
+            let mut room = most;
             for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
                 let bytes = match piece {
                     Piece::Inline { start, end } => &self.inline[*start..*end],
@@ -152,7 +191,7 @@ impl Output {
                     break;
                 }
             }
-            let offered = len.min(self.limit) - room;
+            let offered = most - room;
             let result = retry_on_intr(|| {
                 sendmsg(
                     socket.as_fd(),
@@ -180,6 +219,7 @@ impl Output {
     /// Forgets the first `sent` bytes.
     fn advance(&mut self, mut sent: usize) {
         self.pending -= sent;
+        self.sent += sent as u64;
         while sent > 0 {
             let Some(piece) = self.pieces.front_mut() else {
                 return;
@@ -199,6 +239,13 @@ impl Output {
                 return;
             }
         }
+    }
+}
+
+impl Reply {
+    /// The header that this is sent under.
+    pub fn pdu(&self) -> Pdu {
+        Pdu { message_len: self.message.encoded_len() as u32, value_len: self.value.len() as u32 }
     }
 }
 
@@ -239,7 +286,8 @@ mod tests {
                 }
             }
         });
-        let mut output = Output::new(limit, None);
+        let mut output =
+            Output::new(&Faults { fragment: NonZeroUsize::new(limit), ..Faults::default() }, None);
         for value in values {
             output.push(&reply(value));
         }
@@ -292,7 +340,7 @@ mod tests {
     #[test]
     fn an_output_can_be_used_again() {
         let (sender, receiver) = UnixDatagram::pair().unwrap();
-        let mut output = Output::new(usize::MAX, None);
+        let mut output = Output::default();
         let mut buffer = vec![0; 1 << 20];
         for value in values() {
             output.push(&reply(&value));
@@ -305,7 +353,7 @@ mod tests {
     #[test]
     fn an_idle_output_occupies_nothing() {
         let (sender, receiver) = UnixDatagram::pair().unwrap();
-        let mut output = Output::new(usize::MAX, None);
+        let mut output = Output::default();
         for value in values() {
             output.push(&reply(&value));
         }
@@ -323,10 +371,70 @@ mod tests {
     fn a_client_must_take_answers_in_time() {
         let (sender, _receiver) = UnixStream::pair().unwrap();
         sender.set_write_timeout(Some(Duration::from_millis(1))).unwrap();
-        let mut output = Output::new(usize::MAX, Some(Duration::from_millis(5)));
+        let mut output = Output::new(&Faults::default(), Some(Duration::from_millis(5)));
         output.push(&reply(&vec![1; 16 << 20]));
         let error = output.flush(&sender).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         assert_ne!(output.pending(), 0);
+    }
+
+    /// What arrives of `values` when the output obeys `faults`, and the output.
+    fn cut(faults: &Faults, values: &[Vec<u8>]) -> (Vec<u8>, io::Result<()>, Output) {
+        let (sender, receiver) = UnixDatagram::pair().unwrap();
+        let mut output = Output::new(faults, None);
+        for value in values {
+            output.push(&reply(value));
+        }
+        let result = output.flush(&sender);
+        assert_eq!(output.pending(), 0);
+        sender.send(&[]).unwrap();
+        let mut arrived = vec![0; 1 << 20];
+        let len = receiver.recv(&mut arrived).unwrap();
+        arrived.truncate(len);
+        (arrived, result, output)
+    }
+
+    #[test]
+    fn sending_ends_at_the_very_byte() {
+        let whole: Vec<u8> = values().iter().flat_map(|value| frame(value)).collect();
+        for at in [0, 1, 9, 20, 8191, 20_000, whole.len()] {
+            let faults = Faults { close_at_byte: Some(at as u64), ..Faults::default() };
+            let (arrived, result, output) = cut(&faults, &values());
+            assert_eq!(arrived, whole[..at]);
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+            assert_eq!(output.end(), Some(Ending::Close));
+        }
+        let faults = Faults { reset_at_byte: Some(whole.len() as u64 + 1), ..Faults::default() };
+        let (arrived, result, output) = cut(&faults, &values());
+        assert_eq!(arrived, whole);
+        result.unwrap();
+        assert_eq!(output.end(), None);
+    }
+
+    #[test]
+    fn silence_is_no_error_and_lasts() {
+        let (sender, receiver) = UnixDatagram::pair().unwrap();
+        let faults = Faults { silent_at_byte: Some(12), ..Faults::default() };
+        let (arrived, result, mut output) = cut(&faults, &values());
+        assert_eq!(arrived.len(), 12);
+        result.unwrap();
+        output.obey(&Faults::default());
+        output.push(&reply(b"more"));
+        output.flush(&sender).unwrap();
+        assert_eq!(output.pending(), 0);
+        sender.send(b"end").unwrap();
+        assert_eq!(receiver.recv(&mut [0; 100]).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_header_may_be_wrong_and_half_of_it_is_still_half() {
+        let (sender, receiver) = UnixDatagram::pair().unwrap();
+        let mut output = Output::default();
+        output.push_under(b"987654321", &reply(b"value"));
+        output.flush_without_half(&sender).unwrap();
+        let mut buffer = [0; 100];
+        let len = receiver.recv(&mut buffer).unwrap();
+        assert_eq!(buffer[..9], *b"987654321");
+        assert_eq!(len, frame(b"value").len() / 2);
     }
 }

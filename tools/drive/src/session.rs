@@ -18,6 +18,7 @@ use crate::settings::Settings;
 use crate::statistics::Seen;
 
 /// What the drive sends.
+#[derive(Clone)]
 pub(crate) struct Reply {
     pub message: Message,
     pub value: Bytes,

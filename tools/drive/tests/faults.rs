@@ -3,7 +3,7 @@
 mod common;
 
 use std::io::{ErrorKind, Read};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 
 use common::{Client, start_with_faults};
 use kinetic_drive::Faults;
@@ -20,7 +20,7 @@ fn send_noops(client: &mut Client, count: usize) {
 
 #[test]
 fn close_at_closes_instead_of_answering() {
-    let drive = start_with_faults(Faults { close_at: Some(3), ..Faults::default() });
+    let drive = start_with_faults(Faults { close_at: NonZeroU64::new(3), ..Faults::default() });
     // It happens on each connection, whether requests are pipelined or not.
     for _ in 0..2 {
         let mut client = Client::connect(&drive);
@@ -41,7 +41,7 @@ fn close_at_closes_instead_of_answering() {
 
 #[test]
 fn close_at_does_not_execute_the_request() {
-    let drive = start_with_faults(Faults { close_at: Some(2), ..Faults::default() });
+    let drive = start_with_faults(Faults { close_at: NonZeroU64::new(2), ..Faults::default() });
     let mut client = Client::connect(&drive);
     assert_eq!(client.noop(), StatusCode::Success);
     let request = client.builder.put(b"key", 5);
@@ -53,7 +53,7 @@ fn close_at_does_not_execute_the_request() {
 
 #[test]
 fn reset_at_resets_instead_of_answering() {
-    let drive = start_with_faults(Faults { reset_at: Some(2), ..Faults::default() });
+    let drive = start_with_faults(Faults { reset_at: NonZeroU64::new(2), ..Faults::default() });
     for _ in 0..2 {
         let mut client = Client::connect(&drive);
         assert_eq!(client.noop(), StatusCode::Success);
@@ -65,7 +65,7 @@ fn reset_at_resets_instead_of_answering() {
 
 #[test]
 fn silent_at_reads_on_without_answering() {
-    let drive = start_with_faults(Faults { silent_at: Some(2), ..Faults::default() });
+    let drive = start_with_faults(Faults { silent_at: NonZeroU64::new(2), ..Faults::default() });
     let mut client = Client::connect(&drive);
     assert_eq!(client.put(b"key", b"value"), StatusCode::Success);
     // More than the sockets buffer: this only gets through if it is read.
@@ -85,7 +85,7 @@ fn silent_at_reads_on_without_answering() {
 
 #[test]
 fn half_at_sends_half_an_answer() {
-    let drive = start_with_faults(Faults { half_at: Some(3), ..Faults::default() });
+    let drive = start_with_faults(Faults { half_at: NonZeroU64::new(3), ..Faults::default() });
     for size in [100, 50_000] {
         let mut client = Client::connect(&drive);
         assert_eq!(client.put(b"key", &vec![9; size]), StatusCode::Success);
@@ -111,7 +111,7 @@ fn half_at_sends_half_an_answer() {
 
 #[test]
 fn half_at_sends_what_was_before_it() {
-    let drive = start_with_faults(Faults { half_at: Some(3), ..Faults::default() });
+    let drive = start_with_faults(Faults { half_at: NonZeroU64::new(3), ..Faults::default() });
     let mut client = Client::connect(&drive);
     send_noops(&mut client, 3);
     assert_eq!(client.receive().unwrap().0.ack_sequence(), Some(1));
@@ -142,8 +142,11 @@ fn fragments_make_whole_answers() {
 
 #[test]
 fn faults_can_be_combined() {
-    let drive =
-        start_with_faults(Faults { fragment: NonZeroUsize::new(3), half_at: Some(2), ..Faults::default() });
+    let drive = start_with_faults(Faults {
+        fragment: NonZeroUsize::new(3),
+        half_at: NonZeroU64::new(2),
+        ..Faults::default()
+    });
     let mut client = Client::connect(&drive);
     assert_eq!(client.noop(), StatusCode::Success);
     send_noops(&mut client, 1);

@@ -59,6 +59,7 @@ impl Connection<'_> {
     }
 
     pub(super) fn farewell(&mut self, failure: Failure) -> io::Result<End> {
+        self.settle()?;
         self.output.push(&self.session.farewell(failure));
         self.flush()?;
         Ok(End::Close)

@@ -1,0 +1,155 @@
+//! What the drive does wrong on purpose, so that clients can be tested.
+//!
+//! [`Faults`] is the plan. A [`Course`] is one connection's way through it. What a fault decides by chance it
+//! takes from [`dice`], so that it can be repeated.
+
+mod course;
+mod current;
+mod cut;
+mod dice;
+mod forge;
+mod frames;
+mod pause;
+mod reaction;
+mod window;
+
+use std::num::{NonZeroU64, NonZeroUsize};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use course::Course;
+pub(crate) use current::Current;
+pub(crate) use cut::{Cut, Ending};
+pub(crate) use forge::{NEVER_ASKED, acknowledgement, status};
+pub(crate) use frames::Turn;
+pub(crate) use pause::{pause, writable};
+pub(crate) use reaction::Reaction;
+
+/// What the drive does wrong on purpose.
+///
+/// Everything is counted on each connection from its start: requests from 1, bytes from the first one of the
+/// drive's first message. `None` everywhere means no faults. All of them can be combined; if several of those
+/// that end a connection are due at once, the most violent one wins. docs/drive.md says what exactly happens.
+///
+/// The fields are also the options of the program (`close_at` is `--close-at`) and the members of the JSON
+/// objects of the control socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Faults, on each connection")]
+pub struct Faults {
+    /// Close the connection instead of answering request N.
+    #[arg(long, value_name = "N")]
+    pub close_at: Option<NonZeroU64>,
+    /// Reset the connection instead of answering request N.
+    #[arg(long, value_name = "N")]
+    pub reset_at: Option<NonZeroU64>,
+    /// From request N on, read requests but neither execute nor answer them.
+    #[arg(long, value_name = "N")]
+    pub silent_at: Option<NonZeroU64>,
+    /// Send the first half of the answer to request N, then close the connection.
+    #[arg(long, value_name = "N")]
+    pub half_at: Option<NonZeroU64>,
+    /// Send exactly B bytes, then close the connection.
+    #[arg(long, value_name = "B")]
+    pub close_at_byte: Option<u64>,
+    /// Send exactly B bytes, then reset the connection.
+    #[arg(long, value_name = "B")]
+    pub reset_at_byte: Option<u64>,
+    /// Send exactly B bytes and nothing more; read requests but do not execute them.
+    #[arg(long, value_name = "B")]
+    pub silent_at_byte: Option<u64>,
+    /// Send everything in pieces of at most this many bytes, each with its own system call.
+    #[arg(long, value_name = "BYTES")]
+    pub fragment: Option<NonZeroUsize>,
+    /// Wait this many milliseconds before each answer.
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub delay_ms: Option<u64>,
+    /// Wait up to this many milliseconds before each answer, on top of the delay; the seed says how many.
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub jitter_ms: Option<u64>,
+    /// Shuffle the answers to each N requests in a row. What is there is sent when no request is left to handle.
+    #[arg(long, value_name = "N")]
+    pub reorder: Option<NonZeroU64>,
+    /// Send the answer to request N twice.
+    #[arg(long, value_name = "N")]
+    pub duplicate_at: Option<NonZeroU64>,
+    /// Send the answer to every Nth request twice.
+    #[arg(long, value_name = "N")]
+    pub duplicate_every: Option<NonZeroU64>,
+    /// After the answer to request N, answer a sequence that was never asked.
+    #[arg(long, value_name = "N")]
+    pub unknown_at: Option<NonZeroU64>,
+    /// After the answer to request N, send an unsolicited status.
+    #[arg(long, value_name = "N")]
+    pub status_at: Option<NonZeroU64>,
+    /// The number of that status: one of the protocol's, or any other. Without it: 5, an internal error.
+    #[arg(long, value_name = "CODE", requires = "status_at", allow_negative_numbers = true)]
+    pub status_code: Option<i32>,
+    /// The text of that status.
+    #[arg(long, value_name = "TEXT", requires = "status_at")]
+    pub status_text: Option<String>,
+    /// Read nothing for a while when request N has come, and answer it only then.
+    #[arg(long, value_name = "N", requires = "stop_reading_ms")]
+    pub stop_reading_at: Option<NonZeroU64>,
+    /// For how many milliseconds to read nothing.
+    #[arg(long, value_name = "MILLISECONDS", requires = "stop_reading_at")]
+    pub stop_reading_ms: Option<u64>,
+    /// Say that request N has worked when its value has not been read yet; read and execute it then.
+    #[arg(long, value_name = "N")]
+    pub early_at: Option<NonZeroU64>,
+    /// Do so with every request that has a value.
+    #[arg(long)]
+    pub early: bool,
+    /// In the header of the answer to request N, lie about the lengths.
+    #[arg(long, value_name = "N")]
+    pub lie_at: Option<NonZeroU64>,
+    /// By how many bytes the message's length is too large, or too small if negative.
+    #[arg(long, value_name = "BYTES", requires = "lie_at", allow_negative_numbers = true)]
+    pub lie_message: Option<i32>,
+    /// By how many bytes the value's length is too large, or too small if negative.
+    #[arg(long, value_name = "BYTES", requires = "lie_at", allow_negative_numbers = true)]
+    pub lie_value: Option<i32>,
+    /// Begin the answer to request N with a wrong byte.
+    #[arg(long, value_name = "N")]
+    pub bad_magic_at: Option<NonZeroU64>,
+    /// Decides everything that is left to chance: the same seed and the same requests give the same answers.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+impl Faults {
+    /// Whether there is anything to do wrong.
+    pub(crate) fn any(&self) -> bool {
+        *self != Self { seed: self.seed, ..Self::default() }
+    }
+}
+
+/// Whether a fault is due at request number `request`.
+fn due(at: Option<NonZeroU64>, request: u64) -> bool {
+    at.is_some_and(|at| at.get() == request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_alone_is_no_fault() {
+        assert!(!Faults { seed: 7, ..Faults::default() }.any());
+        assert!(Faults { early: true, ..Faults::default() }.any());
+    }
+
+    #[test]
+    fn json_has_the_names_of_the_fields() {
+        let faults: Faults = serde_json::from_str(r#"{"close_at": 3, "early": true, "seed": 9}"#).unwrap();
+        assert_eq!(
+            faults,
+            Faults { close_at: NonZeroU64::new(3), early: true, seed: 9, ..Faults::default() }
+        );
+        let json = serde_json::to_string(&faults).unwrap();
+        assert_eq!(serde_json::from_str::<Faults>(&json).unwrap(), faults);
+        for nonsense in [r#"{"close_at": 0}"#, r#"{"clsoe_at": 1}"#, r#"{"fragment": -1}"#, "3"] {
+            serde_json::from_str::<Faults>(nonsense).unwrap_err();
+        }
+    }
+}
