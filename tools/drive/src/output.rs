@@ -97,6 +97,11 @@ impl Output {
         self.cut.filter(|cut| self.sent >= cut.at).map(|cut| cut.ending)
     }
 
+    /// Whether sending comes to its end with what is not sent yet.
+    pub fn ends_with_pending(&self) -> bool {
+        self.cut.is_some_and(|cut| self.sent + self.pending as u64 >= cut.at)
+    }
+
     /// How many bytes are not sent yet.
     pub fn pending(&self) -> usize {
         self.pending

@@ -117,7 +117,8 @@ impl Connection<'_> {
         for frame in &turn.frames {
             self.output.push_under(&frame.header, &frame.reply);
         }
-        if waited || self.output.pending() >= super::FLUSH_AT {
+        // Where an end is due, no later request may be executed before it.
+        if waited || self.output.ends_with_pending() || self.output.pending() >= super::FLUSH_AT {
             self.flush()?;
         }
         Ok(())

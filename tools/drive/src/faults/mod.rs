@@ -131,6 +131,9 @@ fn due(at: Option<NonZeroU64>, request: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -150,6 +153,54 @@ mod tests {
         assert_eq!(serde_json::from_str::<Faults>(&json).unwrap(), faults);
         for nonsense in [r#"{"close_at": 0}"#, r#"{"clsoe_at": 1}"#, r#"{"fragment": -1}"#, "3"] {
             serde_json::from_str::<Faults>(nonsense).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn every_field_is_an_option_of_the_same_name() {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            faults: Faults,
+        }
+        let parse = |arguments: &[&str]| {
+            let all = ["program"].iter().chain(arguments);
+            Program::try_parse_from(all).map(|program| program.faults)
+        };
+        assert_eq!(parse(&[]).unwrap(), Faults::default());
+        let Value::Object(fields) = serde_json::json!(Faults::default()) else { unreachable!() };
+        for (name, value) in fields {
+            let option = format!("--{}", name.replace('_', "-"));
+            let mut arguments = vec![&*option];
+            if !value.is_boolean() {
+                arguments.push("7");
+            }
+            // Some make no sense without another one.
+            arguments.extend(match &*name {
+                "status_code" | "status_text" => &["--status-at", "1"][..],
+                "lie_message" | "lie_value" => &["--lie-at", "1"],
+                "stop_reading_at" => &["--stop-reading-ms", "1"],
+                "stop_reading_ms" => &["--stop-reading-at", "1"],
+                _ => &[],
+            });
+            let parsed = serde_json::json!(parse(&arguments).unwrap());
+            let expected = match &*name {
+                "early" => Value::from(true),
+                "status_text" => Value::from("7"),
+                _ => Value::from(7),
+            };
+            assert_eq!(parsed[&name], expected, "{name}");
+        }
+        assert_eq!(parse(&["--lie-at", "1", "--lie-value", "-5"]).unwrap().lie_value, Some(-5));
+        for nonsense in [
+            &["--close-at", "0"][..],
+            &["--fragment", "0"],
+            &["--reorder", "0"],
+            &["--stop-reading-at", "3"],
+            &["--lie-value", "3"],
+            &["--status-code", "9"],
+        ] {
+            assert!(parse(nonsense).is_err(), "{nonsense:?}");
         }
     }
 }
