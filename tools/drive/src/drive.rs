@@ -67,8 +67,8 @@ impl Drive {
     /// # Errors
     ///
     /// If the address or the control socket cannot be listened on, if no thread
-    /// can be started, if the configuration's `max_value_size` is too large, or its
-    /// `max_outstanding` too small, or if its `dir` is in use, has other
+    /// can be started, if the configuration's `max_value_size` is too large, or
+    /// its `max_outstanding` too small, or if its `dir` is in use, has other
     /// content than a drive's entries, or cannot be used.
     pub fn start(config: Config) -> io::Result<Self> {
         check(&config)?;

@@ -108,6 +108,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments, printer: Printer) -> io::Result<()> {
     let drive = Drive::start(arguments.config())?;
+    if arguments.faults.any() {
+        log::warn!("misbehaving on purpose: {}", arguments.faults);
+    }
     // Whoever reads the next line may send a signal already.
     let mut events = Events::new(arguments.stats_interval)?;
     printer.listening(drive.local_addr())?;

@@ -2,8 +2,9 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -302,6 +303,41 @@ fn faults_are_options() {
 }
 
 #[test]
+fn the_control_socket_is_an_option() {
+    let path = std::env::temp_dir().join(format!("kinetic-drive-program-{}", std::process::id()));
+    let mut program = Program::start(&["--control", path.to_str().unwrap(), "--seed", "7"]);
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.write_all(b"{\"command\": \"set\", \"faults\": {\"close_at\": 1}}\n").unwrap();
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((&answer["ok"], &answer["faults"]["seed"]), (&true.into(), &7.into()));
+    let mut client = Client::connect_to(program.address);
+    let request = client.builder.noop();
+    client.send(&request, b"");
+    client.expect_end();
+    program.signal(Signal::TERM);
+    assert!(program.child.wait().unwrap().success());
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_is_wrong_on_purpose_is_logged() {
+    let mut child = command()
+        .args(["--port", "0", "--close-at", "3", "--seed", "7"])
+        .env("RUST_LOG", "warn")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.ends_with("misbehaving on purpose: --seed 7 --close-at 3\n"), "{line}");
+}
+
+#[test]
 fn nonsense_is_refused() {
     for arguments in [
         &["--max-value-size", "67108865"][..],
@@ -312,6 +348,8 @@ fn nonsense_is_refused() {
         &["--log-level", "off"],
         &["--close-at", "0"],
         &["--fragment", "0"],
+        &["--stop-reading-at", "1"],
+        &["--control", "/no/such/place"],
         &["--port", "65536"],
         &["--address", "nowhere"],
         &["--unknown"],

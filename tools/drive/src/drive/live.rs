@@ -30,14 +30,15 @@ pub struct ConnectionInfo {
 pub struct Delivered {
     /// To how many connections it was sent.
     pub sent: usize,
-    /// How many connections were busy. They send it when they have handled the requests that they have read.
+    /// How many connections were busy, or their clients had not taken what was sent before. They send it when they have
+    /// handled the requests that they have read, before they wait for more.
     pub queued: usize,
     /// How many connections could not take it: they are at their end, or many are queued already.
     pub lost: usize,
 }
 
 /// Any thread can call these at any time. None of them waits for a client; ending a connection that is busy takes a
-/// tenth of a second at most.
+/// second at most.
 impl Drive {
     /// The faults that are in force.
     pub fn faults(&self) -> Faults {

@@ -13,9 +13,11 @@ mod pause;
 mod reaction;
 mod window;
 
+use std::fmt;
 use std::num::{NonZeroU64, NonZeroUsize};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub(crate) use course::Course;
 pub(crate) use current::Current;
@@ -119,8 +121,26 @@ pub struct Faults {
 
 impl Faults {
     /// Whether there is anything to do wrong.
-    pub(crate) fn any(&self) -> bool {
+    pub fn any(&self) -> bool {
         *self != Self { seed: self.seed, ..Self::default() }
+    }
+}
+
+/// As options of the program: what is on, and the seed.
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--seed {}", self.seed)?;
+        let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return Ok(()) };
+        for (name, value) in fields {
+            let option = name.replace('_', "-");
+            match value {
+                Value::Null | Value::Bool(false) => {}
+                _ if name == "seed" => {}
+                Value::Bool(true) => write!(f, " --{option}")?,
+                value => write!(f, " --{option} {value}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -132,7 +152,6 @@ fn due(at: Option<NonZeroU64>, request: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use serde_json::Value;
 
     use super::*;
 
@@ -154,6 +173,20 @@ mod tests {
         for nonsense in [r#"{"close_at": 0}"#, r#"{"clsoe_at": 1}"#, r#"{"fragment": -1}"#, "3"] {
             serde_json::from_str::<Faults>(nonsense).unwrap_err();
         }
+    }
+
+    #[test]
+    fn what_is_on_is_shown() {
+        assert_eq!(Faults { seed: 3, ..Faults::default() }.to_string(), "--seed 3");
+        let faults = Faults {
+            early: true,
+            lie_at: NonZeroU64::new(2),
+            lie_value: Some(-1),
+            status_text: Some("a b".to_owned()),
+            ..Faults::default()
+        };
+        let shown = faults.to_string();
+        assert_eq!(shown, r#"--seed 0 --early --lie-at 2 --lie-value -1 --status-text "a b""#);
     }
 
     #[test]
