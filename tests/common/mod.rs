@@ -169,12 +169,14 @@ impl Wire {
         Ok((header, body))
     }
 
-    /// Nothing can be received, and soon nothing can be sent; both say so again and again, and neither hangs.
+    /// Nothing can be received, and soon nothing can be sent; both say so again and again, and neither hangs or spins.
     pub fn expect_death(&mut self) {
         let begun = Instant::now();
         let mut failures = 0;
         while failures < 3 {
+            let polled = Instant::now();
             assert!(!self.handle.poll(20).unwrap());
+            assert!(polled.elapsed() >= Duration::from_millis(20));
             if let Err(error) = self.noop() {
                 assert!(error.raw_os_error().is_some(), "{error}");
                 failures += 1;

@@ -31,6 +31,8 @@ impl Drop for SocketPath {
 }
 
 /// Listens at `path`. A socket that nobody listens on any more is replaced; anything else there is an error.
+///
+/// Of two drives that find the same one left behind at the same moment, one may lose its file to the other.
 pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketPath)> {
     let listener = match bind_at(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {

@@ -37,7 +37,7 @@ fn abort_if_the_drive_panics() {
         panic::set_hook(Box::new(move |info| {
             report(info);
             let name = thread::current().name().unwrap_or_default().to_owned();
-            if name == "accept" || name.starts_with("connection ") {
+            if name == "accept" || name.starts_with("connection ") || name.starts_with("control") {
                 process::abort();
             }
         }));
