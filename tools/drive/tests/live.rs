@@ -318,3 +318,19 @@ fn a_pause_ends_with_its_connection() {
         client.expect_end();
     }
 }
+
+#[test]
+fn a_pause_ends_with_the_drive_and_its_answer_is_sent() {
+    let drive = start();
+    drive.set_faults(Faults { delay_ms: Some(3_600_000), ..Faults::default() });
+    let mut client = Client::connect(&drive);
+    wait_until_idle(&drive, 1);
+    let noop = client.builder.noop();
+    client.send(&noop, b"");
+    while drive.connections()[0].idle {
+        thread::yield_now();
+    }
+    drive.stop(Duration::from_secs(20));
+    assert_eq!(client.receive().unwrap().0.ack_sequence(), Some(1));
+    assert_eq!(client.expect_farewell().status(), StatusCode::Shutdown);
+}
