@@ -17,11 +17,13 @@ VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\
 SONAME := $(SHARED).0
 # Where the benchmark writes; the results that the documentation shows are in docs/bench.
 BENCH_OUT ?= $(TARGET)/bench
+# How long each of the fuzz targets runs, in seconds.
+FUZZ_SECONDS ?= 30
 # What a program that links the static library needs besides; `make lint` compares it with rustc's list.
 PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 .DEFAULT_GOAL := all
-.PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-valgrind test-install model \
+.PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-valgrind test-install fuzz model \
 	lint header symbols install uninstall clean
 
 all: build ## build the libraries, the drive and the demo
@@ -64,11 +66,15 @@ test-valgrind: build ## run the C tests under valgrind
 test-install: build ## install into a scratch root and build a C program against that
 	tools/test-install.sh $(TARGET)/install-test
 
+fuzz: need ## feed the drive's parsers with garbage for a minute (FUZZ_SECONDS: for each of the two targets; needs C++)
+	tools/fuzz.sh $(TARGET)/fuzz $(FUZZ_SECONDS)
+
 model: need ## run only the model check of the handoff
 	$(CARGO) test --release -p ktli-model
 
 lint: build ## check format, clippy, the header and the exported symbols
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tools/drive/fuzz/Cargo.toml --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	@KTLI_URING_HEADER=$(abspath $(TARGET))/ktli_uring.h $(CARGO) build --release -q
 	@cmp -s $(TARGET)/ktli_uring.h $(HEADER) || { diff -u $(HEADER) $(TARGET)/ktli_uring.h; echo "$(HEADER) is not current: run 'make header'" >&2; exit 1; }

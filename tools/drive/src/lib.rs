@@ -29,6 +29,8 @@ mod desk;
 mod device;
 mod drive;
 mod faults;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod input;
 mod operations;
 mod output;
