@@ -1,5 +1,6 @@
 //! What a drive is started with.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,13 +62,19 @@ pub struct Config {
     pub control: Option<PathBuf>,
 }
 
-/// Someone who may send requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Someone who may send requests. Debug output does not have the key.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The number requests name.
     pub id: i64,
     /// The HMAC key.
     pub key: Vec<u8>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Default for Config {
@@ -149,5 +156,17 @@ impl Bounds {
             max_deletes_per_batch: Some(self.max_deletes_per_batch as u32),
             ..Limits::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_has_no_keys() {
+        let shown = format!("{:?}", Config::default());
+        assert!(shown.contains("Identity { id: 1, .. }"), "{shown}");
+        assert!(!shown.contains("97, 115, 100, 102"), "{shown}");
     }
 }

@@ -1,10 +1,15 @@
 //! The outer message: who sends a command, and the command's bytes.
 
+use std::fmt;
+
 use super::AuthType;
+use super::secret::{hidden, size};
 
 /// What a frame carries: an encoded [`Command`](super::Command) and how it is
-/// authenticated.
+/// authenticated. Its debug output does not have the command's bytes, which may
+/// contain keys and PINs.
 #[derive(Clone, PartialEq, prost::Message)]
+#[prost(skip_debug)]
 pub struct Message {
     /// Which kind of authentication the message uses.
     #[prost(enumeration = "AuthType", optional, tag = "4")]
@@ -32,10 +37,28 @@ pub struct HmacAuth {
     pub hmac: Option<Vec<u8>>,
 }
 
-/// Authentication by a PIN.
+/// Authentication by a PIN, which debug output does not have.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
+#[prost(skip_debug)]
 pub struct PinAuth {
     /// The PIN.
     #[prost(bytes = "vec", optional, tag = "1")]
     pub pin: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("auth_type", &self.auth_type)
+            .field("hmac_auth", &self.hmac_auth)
+            .field("pin_auth", &self.pin_auth)
+            .field("command_bytes", &size(self.command_bytes.as_deref()))
+            .finish()
+    }
+}
+
+impl fmt::Debug for PinAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PinAuth").field("pin", &hidden(&self.pin)).finish()
+    }
 }

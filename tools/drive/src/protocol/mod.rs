@@ -18,6 +18,7 @@ mod peer;
 mod pin;
 mod range;
 mod request;
+mod secret;
 mod security;
 mod setup;
 

@@ -1,16 +1,20 @@
 //! Building signed requests.
 
+use std::fmt;
+
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::secret::size;
 use super::{
     AuthType, Batch, Body, Command, DEFAULT_IDENTITY, DEFAULT_KEY, GetLog, Header, HmacAuth, HmacKey,
     KeyValue, LogType, Message, MessageType, PDU_SIZE, Pdu, Range,
 };
 
 /// A request ready to be sent: first `pdu`, then `message`, then the value the
-/// caller promised, if any.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// caller promised, if any. Debug output does not have the message, which may
+/// contain keys and PINs.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// The frame header.
     pub pdu: [u8; PDU_SIZE],
@@ -18,6 +22,16 @@ pub struct Encoded {
     pub message: Vec<u8>,
     /// The sequence of the request, which its answer will acknowledge.
     pub sequence: u64,
+}
+
+impl fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded")
+            .field("pdu", &self.pdu)
+            .field("message", &size(Some(&self.message)))
+            .field("sequence", &self.sequence)
+            .finish()
+    }
 }
 
 impl Encoded {

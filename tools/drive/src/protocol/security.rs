@@ -1,9 +1,15 @@
 //! Who may do what, and the PINs.
 
+use std::fmt;
+
 use bytes::Bytes;
 
-/// Replaces the access control lists or one of the PINs.
+use super::secret::hidden;
+
+/// Replaces the access control lists or one of the PINs. Debug output does not
+/// have the PINs.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
+#[prost(skip_debug)]
 pub struct Security {
     /// The identities, each with its rights.
     #[prost(message, repeated, tag = "2")]
@@ -39,8 +45,9 @@ pub enum SecurityType {
     LockPin = 3,
 }
 
-/// An identity and its rights.
+/// An identity and its rights. Debug output does not have the key.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
+#[prost(skip_debug)]
 pub struct Acl {
     /// The number requests name.
     #[prost(int64, optional, tag = "1")]
@@ -136,4 +143,29 @@ pub enum Priority {
     Higher = 8,
     /// The most.
     Highest = 9,
+}
+
+impl fmt::Debug for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Security")
+            .field("acls", &self.acls)
+            .field("old_lock_pin", &hidden(&self.old_lock_pin))
+            .field("new_lock_pin", &hidden(&self.new_lock_pin))
+            .field("old_erase_pin", &hidden(&self.old_erase_pin))
+            .field("new_erase_pin", &hidden(&self.new_erase_pin))
+            .field("security_type", &self.security_type)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Acl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acl")
+            .field("identity", &self.identity)
+            .field("key", &hidden(&self.key))
+            .field("hmac_algorithm", &self.hmac_algorithm)
+            .field("scopes", &self.scopes)
+            .field("max_priority", &self.max_priority)
+            .finish()
+    }
 }
