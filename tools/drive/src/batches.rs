@@ -30,7 +30,6 @@ impl OpenBatches {
     /// Drops all batches that are open now, as a lock and an erasure have to.
     /// Connections do so before their next request; from now on none of their
     /// batches can be committed.
-    #[allow(dead_code, reason = "nothing locks or erases yet")]
     pub fn discard(&self) {
         let mut tally = self.tally();
         tally.era += 1;

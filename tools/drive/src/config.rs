@@ -112,6 +112,8 @@ pub(crate) struct Bounds {
     pub max_deletes_per_batch: usize,
     pub max_batch_size: usize,
     pub stall_timeout: Option<Duration>,
+    pub max_identity_count: usize,
+    pub max_pin_size: usize,
 }
 
 impl Bounds {
@@ -132,6 +134,8 @@ impl Bounds {
             max_open_batches: 16,
             max_operations_per_batch: 32_768,
             stall_timeout: config.stall_timeout,
+            max_identity_count: 64,
+            max_pin_size: 64,
         }
     }
 
@@ -154,7 +158,8 @@ impl Bounds {
             max_batch_count_per_device: Some(self.max_open_batches as u32),
             max_batch_size: Some(self.max_batch_size as u32),
             max_deletes_per_batch: Some(self.max_deletes_per_batch as u32),
-            ..Limits::default()
+            max_identity_count: Some(self.max_identity_count as u32),
+            max_pin_size: Some(self.max_pin_size as u32),
         }
     }
 }

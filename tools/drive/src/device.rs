@@ -2,17 +2,24 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::batches::OpenBatches;
 use crate::budget::Budget;
 use crate::config::{Bounds, Config};
 use crate::faults;
-use crate::protocol::{Configuration, Interface, PROTOCOL_VERSION};
+use crate::operations::Failure;
+use crate::protocol::{Configuration, Interface, PROTOCOL_VERSION, PowerLevel, StatusCode};
 use crate::settings::Settings;
 use crate::statistics::Counters;
 use crate::store::Store;
+
+/// How long an erasure waits for requests under way. Those that take longer
+/// only read.
+const ERASE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What all connections of a drive share.
 pub(crate) struct Device {
@@ -28,23 +35,32 @@ pub(crate) struct Device {
     pub store: Store,
     /// Whether plain connections are trusted like TLS ones.
     pub trust_plain: bool,
+    /// The settings from the factory.
+    factory: Settings,
     settings: RwLock<Arc<Settings>>,
+    /// Held by whoever changes the settings.
+    changing: Mutex<()>,
 }
 
 impl Device {
-    /// A device that is reached at `address`.
+    /// A device that is reached at `address`. Its settings are those that were
+    /// stored or else those from the factory.
     ///
     /// # Errors
     ///
-    /// If the directory to keep entries in cannot be used.
+    /// If the directory to keep entries in cannot be used, or the stored
+    /// settings cannot be read.
     pub fn new(config: &Config, address: SocketAddr) -> io::Result<Self> {
+        let bounds = Bounds::new(config);
         let store = match &config.dir {
             Some(dir) => Store::open(dir, config.capacity)?,
             None => Store::memory(config.capacity),
         };
+        let factory = Settings::factory(config);
+        let settings = stored_settings(&store, &bounds)?.unwrap_or_else(|| factory.clone());
         Ok(Self {
             address,
-            bounds: Bounds::new(config),
+            bounds,
             budget: Budget::new(config.max_outstanding),
             stopping: AtomicBool::new(false),
             counters: Counters::new(),
@@ -52,15 +68,99 @@ impl Device {
             open_batches: OpenBatches::new(),
             store,
             trust_plain: config.trust_plain,
-            settings: RwLock::new(Arc::new(Settings::factory(config))),
+            factory,
+            settings: RwLock::new(Arc::new(settings)),
+            changing: Mutex::new(()),
         })
     }
 
-    /// The settings as they are now.
+    /// The settings as they are now. Whoever executes a request holds on to
+    /// them until it is done: that is how [`erase`](Self::erase) knows.
     pub fn settings(&self) -> Arc<Settings> {
         // The lock is held for copies of a pointer only, so that poison does
         // not matter.
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the settings, which are taken to be those that were `seen`. The
+    /// change is durable when it takes effect.
+    ///
+    /// # Errors
+    ///
+    /// If they are no longer those that were seen, which may have been what
+    /// allowed the change; or if they cannot be stored.
+    pub fn change_settings(
+        &self,
+        seen: &Arc<Settings>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<(), Failure> {
+        let _turn = self.turn(seen)?;
+        let mut settings = Settings::clone(seen);
+        change(&mut settings);
+        self.store
+            .set_settings(&settings.to_bytes())
+            .map_err(|error| failed("store the settings", &error))?;
+        self.install(settings);
+        Ok(())
+    }
+
+    /// Changes the power level, which is not stored.
+    ///
+    /// # Errors
+    ///
+    /// As for [`change_settings`](Self::change_settings).
+    pub fn set_power_level(&self, seen: &Arc<Settings>, power_level: PowerLevel) -> Result<(), Failure> {
+        let _turn = self.turn(seen)?;
+        let mut settings = Settings::clone(seen);
+        settings.power_level = power_level;
+        self.install(settings);
+        Ok(())
+    }
+
+    /// Removes all entries and makes the settings those from the factory,
+    /// durably.
+    ///
+    /// # Errors
+    ///
+    /// As for [`change_settings`](Self::change_settings). If the store fails,
+    /// the settings stay as they are; some of the entries may be gone.
+    pub fn erase(&self, seen: &Arc<Settings>) -> Result<(), Failure> {
+        let _turn = self.turn(seen)?;
+        // Whatever comes from now on finds the drive locked. What came before
+        // must not store anything after the erasure.
+        let mut closed = Settings::clone(seen);
+        closed.set_locked(true);
+        self.install(closed);
+        wait_for_others(seen);
+        let erased = self.store.erase().map_err(|error| failed("erase everything", &error));
+        let next = if erased.is_ok() { &self.factory } else { seen };
+        self.install(next.clone().after(&self.settings()));
+        erased
+    }
+
+    /// Waits for the turn to change the settings, provided that they are still
+    /// those that were seen.
+    fn turn(&self, seen: &Arc<Settings>) -> Result<MutexGuard<'_, ()>, Failure> {
+        let turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(seen, &self.settings()) {
+            Ok(turn)
+        } else {
+            let reason = "the settings were changed at the same time; try again";
+            Err(Failure::new(StatusCode::ServiceBusy, reason))
+        }
+    }
+
+    /// Makes settings those of all requests to come. Nothing that was begun in
+    /// another epoch can be finished then.
+    fn install(&self, settings: Settings) {
+        let next = Arc::new(settings);
+        let last = {
+            let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *settings, Arc::clone(&next))
+        };
+        if next.epoch() != last.epoch() {
+            self.open_batches.discard();
+        }
     }
 
     /// What the device reports as its configuration. Every text is set, even
@@ -94,5 +194,118 @@ impl Device {
             protocol_source_hash: text(""),
             power_level: Some(self.settings().power_level.into()),
         }
+    }
+}
+
+fn stored_settings(store: &Store, bounds: &Bounds) -> io::Result<Option<Settings>> {
+    let unreadable = |reason: &str| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("the stored settings cannot be read: {reason}"))
+    };
+    match store.settings() {
+        Ok(None) => Ok(None),
+        Ok(Some(bytes)) => {
+            Settings::from_bytes(&bytes, bounds).map(Some).map_err(|reason| unreadable(&reason))
+        }
+        Err(refusal) => Err(unreadable(&format!("{refusal:?}"))),
+    }
+}
+
+fn failed(what: &str, error: &io::Error) -> Failure {
+    log::error!("cannot {what}: {error}");
+    Failure::new(StatusCode::InternalError, format!("the drive cannot {what}"))
+}
+
+/// Waits until no request holds these settings any more, except for the one
+/// that waits.
+fn wait_for_others(settings: &Arc<Settings>) {
+    let deadline = Instant::now() + ERASE_PATIENCE;
+    while Arc::strong_count(settings) > 1 {
+        if Instant::now() >= deadline {
+            log::warn!("erasing while older requests are still under way");
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    // What those requests did happened before what comes now.
+    fence(Ordering::Acquire);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Action, Change, Entry, Expected};
+
+    fn device() -> Device {
+        Device::new(&Config::default(), SocketAddr::from(([127, 0, 0, 1], 1))).unwrap()
+    }
+
+    fn put(device: &Device, key: &'static str) {
+        let entry = Entry { value: "value".into(), version: None, tag: None, algorithm: None };
+        let change = Change { key: key.into(), expected: Expected::Any, action: Action::Put(entry) };
+        device.store.change(change).unwrap();
+    }
+
+    #[test]
+    fn settings_are_changed_by_who_has_seen_the_latest() {
+        let device = device();
+        let seen = device.settings();
+        device.change_settings(&seen, |settings| settings.cluster_version = 1).unwrap();
+        for late in [
+            device.change_settings(&seen, |settings| settings.cluster_version = 2),
+            device.set_power_level(&seen, PowerLevel::Hibernate),
+            device.erase(&seen),
+        ] {
+            assert_eq!(late.unwrap_err().code, StatusCode::ServiceBusy);
+        }
+        assert_eq!(device.settings().cluster_version, 1);
+        assert_eq!(device.settings().power_level, PowerLevel::Operational);
+        device.change_settings(&device.settings(), |settings| settings.cluster_version = 2).unwrap();
+        assert_eq!(device.settings().cluster_version, 2);
+    }
+
+    #[test]
+    fn changed_settings_are_stored_and_power_levels_are_not() {
+        let device = device();
+        device.set_power_level(&device.settings(), PowerLevel::Hibernate).unwrap();
+        assert_eq!(device.store.settings().unwrap(), None);
+        device.change_settings(&device.settings(), |settings| settings.set_locked(true)).unwrap();
+        let stored = stored_settings(&device.store, &device.bounds).unwrap().unwrap();
+        assert!(stored.locked());
+        device.erase(&device.settings()).unwrap();
+        assert_eq!(device.store.settings().unwrap(), None);
+        assert!(!device.settings().locked());
+    }
+
+    #[test]
+    fn damaged_settings_are_an_error() {
+        let device = device();
+        device.store.set_settings(b"\xff").unwrap();
+        let error = stored_settings(&device.store, &device.bounds).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn requests_under_way_do_not_outlive_an_erasure() {
+        let device = &device();
+        put(device, "before");
+        let seen = device.settings();
+        let under_way = Arc::clone(&seen);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                // This request saw a drive that was not locked, and stores
+                // when the erasure has begun.
+                while !device.settings().locked() {
+                    thread::yield_now();
+                }
+                put(device, "meanwhile");
+                drop(under_way);
+            });
+            let epoch = seen.epoch();
+            device.erase(&seen).unwrap();
+            assert!(!device.settings().locked());
+            assert!(device.settings().epoch() > epoch);
+        });
+        assert_eq!(device.store.get(b"before").unwrap(), None);
+        assert_eq!(device.store.get(b"meanwhile").unwrap(), None);
     }
 }

@@ -36,6 +36,7 @@ mod operations;
 mod output;
 pub mod protocol;
 mod running;
+mod secret;
 mod session;
 mod settings;
 mod socket;

@@ -10,7 +10,7 @@ use prost::Message as _;
 use crate::access::AccessList;
 use crate::batches::Batches;
 use crate::device::Device;
-use crate::operations::{self, Done, Failure, Request};
+use crate::operations::{self, Done, Failure, PinRequest, Request};
 use crate::protocol::{
     AuthType, Body, Command, Header, HmacAuth, Message, MessageType, PowerLevel, Status, StatusCode,
 };
@@ -99,7 +99,7 @@ impl Session {
         };
         let command_bytes = command.encode_to_vec();
         let settings = self.device.settings();
-        let signer = signer.and_then(|id| settings.identities.get(&id).map(|access| (id, &access.key)));
+        let signer = signer.and_then(|id| settings.identities().get(&id).map(|access| (id, &access.key)));
         let hmac_auth = signer
             .map(|(id, key)| HmacAuth { identity: Some(id), hmac: Some(key.sign(&command_bytes).to_vec()) });
         Reply {
@@ -129,7 +129,7 @@ impl Session {
             Message::decode(message).map_err(|error| terminated(format!("undecodable message: {error}")))?;
         match message.auth_type.map(AuthType::try_from) {
             Some(Ok(AuthType::Hmac)) => self.by_identity(message, value),
-            Some(Ok(AuthType::Pin)) => Err(terminated("PIN operations are only allowed over TLS")),
+            Some(Ok(AuthType::Pin)) => self.by_pin(message).map(Some),
             _ => Err(terminated("unknown authentication type")),
         }
     }
@@ -140,22 +140,22 @@ impl Session {
         message: Message,
         value: Result<Cow<'_, [u8]>, Failure>,
     ) -> Result<Option<Reply>, Failure> {
-        let (command, command_bytes) = decode_command(message.command_bytes)?;
-        let header = command
-            .header
-            .ok_or_else(|| Failure::new(StatusCode::HeaderRequired, "command without a header"))?;
+        let (header, body, command_bytes) = decode_command(message.command_bytes)?;
         let auth = message.hmac_auth.unwrap_or_default();
         let settings = self.device.settings();
-        let requester = auth.identity.and_then(|id| settings.identities.get(&id));
+        let requester = auth.identity.and_then(|id| settings.identities().get(&id));
         let checked = check_hmac(requester, &command_bytes, auth.hmac.as_deref())
-            .and_then(|requester| self.check_header(&header, &settings).map(|()| requester));
+            .and_then(|requester| self.check_numbers(&header).map(|()| requester))
+            .and_then(|requester| self.check_batches().map(|()| requester))
+            .and_then(|requester| check_lock(&settings).map(|()| requester))
+            .and_then(|requester| check_state(&header, &settings).map(|()| requester));
         let message_type = header.message_type();
         let received = value.as_ref().map_or(0, |value| value.len());
         let outcome = match checked.and_then(|requester| Ok((requester, value?))) {
             Ok((requester, value)) => {
-                let body = command.body.unwrap_or_default();
                 let request = Request {
                     device: &self.device,
+                    settings: &settings,
                     requester,
                     secure: self.device.trust_plain,
                     batches: &mut self.batches,
@@ -173,7 +173,7 @@ impl Session {
             // Without a key there is nothing to sign with; the client has to
             // make do with the status.
             let hmac = requester.map(|requester| requester.key.sign(command).to_vec());
-            HmacAuth { identity: auth.identity, hmac }
+            Some(HmacAuth { identity: auth.identity, hmac })
         };
         Ok(match outcome {
             Ok(None) => None,
@@ -182,6 +182,31 @@ impl Session {
             Err(failure) => {
                 let done = Done { body: failure.body.map(|body| *body), ..Done::default() };
                 Some(self.reply(&header, failure.code, Some(failure.reason.into_owned()), done, signature))
+            }
+        })
+    }
+
+    /// Answers a request that comes with a PIN. The answer is not signed, as
+    /// there is nobody's key to sign it with.
+    fn by_pin(&mut self, message: Message) -> Result<Reply, Failure> {
+        if !self.device.trust_plain {
+            return Err(terminated("PINs are for TLS only, or for a drive that is run with --trust-plain"));
+        }
+        let (header, body, _) = decode_command(message.command_bytes)?;
+        let pin = message.pin_auth.and_then(|auth| auth.pin).unwrap_or_default();
+        let settings = self.device.settings();
+        let outcome = PinRequest::authenticate(&header, &body, &pin, &settings).and_then(|request| {
+            self.check_numbers(&header)?;
+            check_state(&header, &settings)?;
+            request.execute(&self.device, &settings)?;
+            Ok(Some(Done::default()))
+        });
+        self.count(&header, 0, &outcome);
+        Ok(match outcome {
+            Ok(_) => self.reply(&header, StatusCode::Success, None, Done::default(), |_| None),
+            Err(failure) => {
+                let reason = failure.reason.into_owned();
+                self.reply(&header, failure.code, Some(reason), Done::default(), |_| None)
             }
         })
     }
@@ -202,7 +227,8 @@ impl Session {
         );
     }
 
-    fn check_header(&mut self, header: &Header, settings: &Settings) -> Result<(), Failure> {
+    /// Whether a request is meant for this connection, and a new one.
+    fn check_numbers(&mut self, header: &Header) -> Result<(), Failure> {
         // A client may leave out the connection ID, but a wrong one means that
         // it has mixed up its connections.
         if header.connection_id.is_some_and(|id| id != self.connection_id) {
@@ -217,25 +243,17 @@ impl Session {
             return Err(Failure::invalid(format!("sequence {sequence} is not above the last one, {last}")));
         }
         self.last_sequence = Some(sequence);
-        // The protocol wants this said as soon as possible, and whatever was
-        // to come of the batch, the client cannot count on it any more.
+        Ok(())
+    }
+
+    /// Whether the connection's batches, if there are any, are still open. The
+    /// protocol wants it said as soon as possible when they are not, and
+    /// whatever was to come of them, the client cannot count on it any more.
+    fn check_batches(&mut self) -> Result<(), Failure> {
         if self.batches.drop_discarded() {
-            let reason = "the drive was locked or erased while a batch was open";
+            let reason =
+                "the drive was locked, erased or given new access control lists while a batch was open";
             return Err(Failure { close: true, ..Failure::new(StatusCode::InvalidBatch, reason) });
-        }
-        if settings.locked {
-            return Err(Failure::new(StatusCode::DeviceLocked, "the drive is locked"));
-        }
-        if settings.power_level == PowerLevel::Hibernate
-            && header.message_type() != MessageType::SetPowerLevel
-        {
-            return Err(Failure::new(StatusCode::Hibernate, "the drive hibernates"));
-        }
-        if header.cluster_version() != settings.cluster_version {
-            return Err(Failure::new(
-                StatusCode::VersionFailure,
-                format!("the cluster version is {}", settings.cluster_version),
-            ));
         }
         Ok(())
     }
@@ -246,7 +264,7 @@ impl Session {
         code: StatusCode,
         reason: Option<String>,
         done: Done,
-        signature: impl FnOnce(&[u8]) -> HmacAuth,
+        signature: impl FnOnce(&[u8]) -> Option<HmacAuth>,
     ) -> Reply {
         let message_type = request.message_type().response();
         // A client that is wrong about the cluster version is told the right
@@ -265,10 +283,12 @@ impl Session {
             status: Some(status(code, reason)),
         }
         .encode_to_vec();
+        let hmac_auth = signature(&command_bytes);
+        let auth_type = if hmac_auth.is_some() { AuthType::Hmac } else { AuthType::Pin };
         Reply {
             message: Message {
-                auth_type: Some(AuthType::Hmac.into()),
-                hmac_auth: Some(signature(&command_bytes)),
+                auth_type: Some(auth_type.into()),
+                hmac_auth,
                 pin_auth: None,
                 command_bytes: Some(command_bytes),
             },
@@ -305,12 +325,36 @@ impl Session {
     }
 }
 
-/// The command, and its bytes as they were signed.
-fn decode_command(bytes: Option<Vec<u8>>) -> Result<(Command, Vec<u8>), Failure> {
+/// The header and the body of a command, and its bytes as they were signed.
+fn decode_command(bytes: Option<Vec<u8>>) -> Result<(Header, Body, Vec<u8>), Failure> {
     let bytes = bytes.ok_or_else(|| terminated("message without a command"))?;
     let command =
         Command::decode(&bytes[..]).map_err(|error| terminated(format!("undecodable command: {error}")))?;
-    Ok((command, bytes))
+    let header =
+        command.header.ok_or_else(|| Failure::new(StatusCode::HeaderRequired, "command without a header"))?;
+    Ok((header, command.body.unwrap_or_default(), bytes))
+}
+
+fn check_lock(settings: &Settings) -> Result<(), Failure> {
+    if settings.locked() {
+        Err(Failure::new(StatusCode::DeviceLocked, "the drive is locked"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether the drive, as it is, takes a request.
+fn check_state(header: &Header, settings: &Settings) -> Result<(), Failure> {
+    if settings.power_level == PowerLevel::Hibernate && header.message_type() != MessageType::SetPowerLevel {
+        return Err(Failure::new(StatusCode::Hibernate, "the drive hibernates"));
+    }
+    if header.cluster_version() != settings.cluster_version {
+        return Err(Failure::new(
+            StatusCode::VersionFailure,
+            format!("the cluster version is {}", settings.cluster_version),
+        ));
+    }
+    Ok(())
 }
 
 fn check_hmac<'a>(

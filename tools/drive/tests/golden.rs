@@ -213,6 +213,8 @@ fn the_first_message_is_golden() {
         number(7, 1 << 16),
         number(8, 1 << 20),
         number(9, 800),
+        number(10, 64),
+        number(11, 64),
         number(12, 32_768),
         number(13, 16),
         number(14, 64 << 20),

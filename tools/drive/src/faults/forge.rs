@@ -19,7 +19,7 @@ pub(crate) fn acknowledgement(device: &Device, connection: i64, message: &[u8], 
     let request = Command::decode(&message.command_bytes?[..]).ok()?.header?;
     let identity = message.hmac_auth?.identity?;
     let settings = device.settings();
-    let key = &settings.identities.get(&identity)?.key;
+    let key = &settings.identities().get(&identity)?.key;
     if request.batch_id.is_some() && matches!(request.message_type(), MessageType::Put | MessageType::Delete)
     {
         // A part of a batch has no answer.

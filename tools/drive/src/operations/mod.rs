@@ -4,25 +4,34 @@ mod batch;
 mod entry;
 mod log;
 mod neighbour;
+mod pin;
+mod power;
 mod range;
+mod security;
+mod setup;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::access::AccessList;
 use crate::batches::Batches;
 use crate::device::Device;
-use crate::protocol::{Body, Header, MessageType, Permission, StatusCode};
+use crate::protocol::{Body, Header, MessageType, Permission, Priority, StatusCode};
+use crate::settings::Settings;
 
 pub(crate) use batch::is_part;
 pub(crate) use log::hello;
+pub(crate) use pin::PinRequest;
 
 /// An authentic request.
 pub(crate) struct Request<'a> {
     pub device: &'a Device,
+    /// The settings as they were when the request came.
+    pub settings: &'a Arc<Settings>,
     /// Who asks.
     pub requester: &'a AccessList,
     /// Whether it came over a connection that strangers cannot read.
@@ -91,7 +100,11 @@ impl Failure {
 /// Executes a request. A part of a batch has no answer.
 pub(crate) fn execute(message_type: MessageType, request: Request<'_>) -> Result<Option<Done>, Failure> {
     // Requests run as they arrive, so there is nothing that could overtake.
-    // But nobody may claim more than is theirs.
+    // But nobody may claim more than is theirs. A number that is no priority
+    // must not be taken for the default.
+    if request.header.priority.is_some_and(|number| Priority::try_from(number).is_err()) {
+        return Err(Failure::invalid("unknown priority"));
+    }
     if request.header.priority() > request.requester.max_priority {
         return Err(Failure::new(StatusCode::NotAuthorized, "the priority is too high for the identity"));
     }
@@ -119,6 +132,10 @@ pub(crate) fn execute(message_type: MessageType, request: Request<'_>) -> Result
         MessageType::EndBatch => batch::end(request),
         MessageType::AbortBatch => batch::abort(request),
         MessageType::GetLog => log::get_log(request),
+        MessageType::Security => security::security(request),
+        MessageType::Setup => setup::setup(request),
+        MessageType::SetPowerLevel => power::set_power_level(request),
+        MessageType::PinOperation => Err(Failure::invalid("this needs a PIN instead of an HMAC")),
         other if other.response().is_some() => {
             // The protocol has no status of its own for this. This one at
             // least says that trying again will not help.

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::*;
 use crate::access::{Grant, Permissions};
 use crate::config::Config;
-use crate::protocol::{Batch, HmacKey, KeyValue, Priority, Range};
+use crate::protocol::{Batch, KeyValue, Range};
 use crate::store::{Action, Change, Entry, Expected};
 
 fn device(keys: &[&'static str]) -> Device {
@@ -26,11 +26,7 @@ fn rights(scopes: &[(Permission, &'static str)]) -> AccessList {
         permissions.insert(permission);
         Grant { value: prefix.into(), offset: 0, permissions, tls_required: false }
     };
-    AccessList {
-        key: HmacKey::new(b""),
-        scopes: scopes.iter().map(grant).collect(),
-        max_priority: Priority::Normal,
-    }
+    AccessList::new(Bytes::new(), scopes.iter().map(grant).collect(), Priority::Normal)
 }
 
 fn ask(
@@ -42,7 +38,16 @@ fn ask(
 ) -> Result<Option<Done>, Failure> {
     let value = Cow::Borrowed(&b"value"[..]);
     let message_type = header.message_type();
-    let request = Request { device, requester, secure: false, batches, header: &header, body, value };
+    let request = Request {
+        device,
+        settings: &device.settings(),
+        requester,
+        secure: false,
+        batches,
+        header: &header,
+        body,
+        value,
+    };
     execute(message_type, request)
 }
 

@@ -6,6 +6,7 @@
 //! * [`Pdu`] tells how many bytes an answer has,
 //! * [`Answer`] decodes and authenticates it.
 
+mod administration;
 mod answer;
 mod auth;
 mod batch;

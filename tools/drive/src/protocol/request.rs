@@ -35,6 +35,13 @@ impl fmt::Debug for Encoded {
 }
 
 impl Encoded {
+    /// Any message, as it is.
+    pub fn new(message: &Message, value_len: u32, sequence: u64) -> Self {
+        let message = message.encode_to_vec();
+        let pdu = Pdu { message_len: message.len() as u32, value_len };
+        Self { pdu: pdu.encode(), message, sequence }
+    }
+
     /// Appends the header and the message to `buffer`.
     pub fn append_to(&self, buffer: &mut Vec<u8>) {
         buffer.extend_from_slice(&self.pdu);
@@ -232,10 +239,8 @@ impl RequestBuilder {
             }),
             pin_auth: None,
             command_bytes: Some(command_bytes),
-        }
-        .encode_to_vec();
-        let pdu = Pdu { message_len: message.len() as u32, value_len };
-        Encoded { pdu: pdu.encode(), message, sequence }
+        };
+        Encoded::new(&message, value_len, sequence)
     }
 }
 

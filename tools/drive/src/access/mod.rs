@@ -1,14 +1,19 @@
 //! What an identity may do.
 
+mod acl;
+
 use bytes::Bytes;
 
 use crate::protocol::{HmacKey, Permission, Priority};
+use crate::secret::Secret;
 
 /// An identity's key and rights.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessList {
     /// What its requests are signed with.
     pub key: HmacKey,
+    /// The same key as it was given, to be kept.
+    secret: Secret,
     /// Each gives rights of its own.
     pub scopes: Vec<Grant>,
     /// The highest priority its requests may have.
@@ -30,15 +35,21 @@ pub(crate) struct Grant {
 pub(crate) struct Permissions(u16);
 
 impl Permissions {
-    pub const ALL: Self = Self(u16::MAX);
+    /// The bit of number 6 belongs to nothing.
+    pub const ALL: Self = Self(0b111_1011_1111);
 
-    #[cfg(test)]
     pub fn insert(&mut self, permission: Permission) {
         self.0 |= Self::bit(permission);
     }
 
     pub fn contains(self, permission: Permission) -> bool {
         self.0 & Self::bit(permission) != 0
+    }
+
+    /// All of them, by number.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        let known = (0..u16::BITS as i32).filter_map(|number| Permission::try_from(number).ok());
+        known.filter(move |&permission| self.contains(permission))
     }
 
     /// No bit for [`Permission::Invalid`], whose number is negative.
@@ -48,11 +59,15 @@ impl Permissions {
 }
 
 impl AccessList {
+    pub fn new(key: Bytes, scopes: Vec<Grant>, max_priority: Priority) -> Self {
+        Self { key: HmacKey::new(&key), secret: Secret::new(key), scopes, max_priority }
+    }
+
     /// All rights.
-    pub fn everything(key: HmacKey) -> Self {
+    pub fn everything(key: Bytes) -> Self {
         let all =
             Grant { value: Bytes::new(), offset: 0, permissions: Permissions::ALL, tls_required: false };
-        Self { key, scopes: vec![all], max_priority: Priority::Highest }
+        Self::new(key, vec![all], Priority::Highest)
     }
 
     /// Whether `permission` is given for a request that is about no key, or
@@ -80,16 +95,13 @@ mod tests {
         let mut permissions = Permissions::default();
         permissions.insert(permission);
         let value = Bytes::from_static(value);
-        AccessList {
-            key: HmacKey::new(b""),
-            scopes: vec![Grant { value, offset, permissions, tls_required }],
-            max_priority: Priority::Highest,
-        }
+        let scopes = vec![Grant { value, offset, permissions, tls_required }];
+        AccessList::new(Bytes::new(), scopes, Priority::Highest)
     }
 
     #[test]
     fn all_is_every_permission() {
-        let all = AccessList::everything(HmacKey::new(b""));
+        let all = AccessList::everything(Bytes::new());
         for number in (0..=10).filter(|&number| number != 6) {
             let permission = Permission::try_from(number).unwrap();
             assert!(all.allows(permission, Some(b"key"), false));
