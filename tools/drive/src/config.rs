@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::faults::Faults;
+use crate::messages::Messages;
 use crate::protocol::{DEFAULT_IDENTITY, DEFAULT_KEY, Limits};
 
 /// The largest [`Config::max_value_size`] a drive accepts, in bytes: 64 MiB.
@@ -55,6 +56,9 @@ pub struct Config {
     /// TLS only: PINs and changes of access control lists. The default is not
     /// to.
     pub trust_plain: bool,
+    /// The recent messages that the drive tells clients about. The default is
+    /// none, and none to come.
+    pub messages: Messages,
     /// What to do wrong on purpose. The default is nothing.
     pub faults: Faults,
     /// Where in the file system to listen for commands that change faults and
@@ -89,6 +93,7 @@ impl Default for Config {
             dir: None,
             identities: vec![Identity { id: DEFAULT_IDENTITY, key: DEFAULT_KEY.to_vec() }],
             trust_plain: false,
+            messages: Messages::default(),
             faults: Faults::default(),
             control: None,
         }

@@ -11,7 +11,9 @@ use crate::batches::OpenBatches;
 use crate::budget::Budget;
 use crate::config::{Bounds, Config};
 use crate::faults;
+use crate::messages::Messages;
 use crate::operations::Failure;
+use crate::processor::Meter;
 use crate::protocol::{Configuration, Interface, PROTOCOL_VERSION, PowerLevel, StatusCode};
 use crate::settings::Settings;
 use crate::statistics::Counters;
@@ -35,6 +37,9 @@ pub(crate) struct Device {
     pub store: Store,
     /// Whether plain connections are trusted like TLS ones.
     pub trust_plain: bool,
+    /// The recent messages of the process.
+    pub messages: Messages,
+    pub processor: Meter,
     /// The settings from the factory.
     factory: Settings,
     settings: RwLock<Arc<Settings>>,
@@ -68,6 +73,8 @@ impl Device {
             open_batches: OpenBatches::new(),
             store,
             trust_plain: config.trust_plain,
+            messages: config.messages.clone(),
+            processor: Meter::new(),
             factory,
             settings: RwLock::new(Arc::new(settings)),
             changing: Mutex::new(()),

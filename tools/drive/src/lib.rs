@@ -32,8 +32,10 @@ mod faults;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod input;
+mod messages;
 mod operations;
 mod output;
+mod processor;
 pub mod protocol;
 mod running;
 mod secret;
@@ -42,8 +44,10 @@ mod settings;
 mod socket;
 mod statistics;
 mod store;
+mod text;
 
 pub use config::{Config, Identity, MAX_VALUE_SIZE_CEILING};
 pub use drive::{ConnectionInfo, Delivered, Drive};
 pub use faults::Faults;
+pub use messages::Messages;
 pub use statistics::{Connections, Operation, Statistics};

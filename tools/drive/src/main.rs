@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use kinetic_drive::{Config, Drive, Faults, MAX_VALUE_SIZE_CEILING};
+use kinetic_drive::{Config, Drive, Faults, MAX_VALUE_SIZE_CEILING, Messages};
 use log::LevelFilter;
 use program::report::Printer;
 use program::signals::{Event, Events};
@@ -75,7 +75,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn config(&self) -> Config {
+    fn config(&self, messages: Messages) -> Config {
         Config {
             address: SocketAddr::new(self.address, self.port),
             max_value_size: self.max_value_size,
@@ -85,6 +85,7 @@ impl Arguments {
             capacity: self.capacity,
             dir: self.dir.clone(),
             trust_plain: self.trust_plain,
+            messages,
             faults: self.faults.clone(),
             control: self.control.clone(),
             ..Config::default()
@@ -95,9 +96,9 @@ impl Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let printer = Printer { json: arguments.json };
-    printer.start_log(arguments.log_level);
+    let messages = printer.start_log(arguments.log_level);
     raise_file_limit();
-    match run(&arguments, printer) {
+    match run(&arguments, printer, messages) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             printer.error(&error);
@@ -106,8 +107,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments, printer: Printer) -> io::Result<()> {
-    let drive = Drive::start(arguments.config())?;
+fn run(arguments: &Arguments, printer: Printer, messages: Messages) -> io::Result<()> {
+    let drive = Drive::start(arguments.config(messages))?;
     if arguments.faults.any() {
         log::warn!("misbehaving on purpose: {}", arguments.faults);
     }

@@ -19,6 +19,11 @@ impl Secret {
         &self.0
     }
 
+    /// Whether there is nothing to know.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether somebody knows it. Takes the same time wherever the first
     /// difference is, so that nobody finds it out byte by byte.
     pub fn is(&self, guess: &[u8]) -> bool {
@@ -43,7 +48,7 @@ mod tests {
         for guess in [&b""[..], b"1", b"123", b"1235", b"0234", b"12345", b"1234\0"] {
             assert!(!secret.is(guess));
         }
-        assert!(Secret::default().is(b""));
+        assert!(Secret::default().is(b"") && Secret::default().is_empty());
         assert!(!Secret::default().is(b"\0"));
     }
 

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use kinetic_drive::Statistics;
+use kinetic_drive::{Messages, Statistics};
 use log::LevelFilter;
 use serde_json::{Value, json};
 
@@ -22,8 +22,9 @@ pub struct Printer {
 
 impl Printer {
     /// Has log messages printed: those of `level`, or what the environment
-    /// variable `RUST_LOG` says, or warnings.
-    pub fn start_log(self, level: Option<LevelFilter>) {
+    /// variable `RUST_LOG` says, or warnings. Besides, they are kept for those
+    /// who ask over the network.
+    pub fn start_log(self, level: Option<LevelFilter>) -> Messages {
         let environment = env_logger::Env::default().default_filter_or("warn");
         let mut builder = env_logger::Builder::from_env(environment);
         if let Some(level) = level {
@@ -41,7 +42,11 @@ impl Printer {
                 writeln!(out, "{line}")
             });
         }
-        builder.init();
+        let logger = builder.build();
+        let printed = logger.filter();
+        let messages = Messages::new();
+        messages.install(logger, printed).expect("nothing else has set a logger");
+        messages
     }
 
     /// Says that the drive serves connections.

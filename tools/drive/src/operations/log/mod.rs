@@ -1,12 +1,12 @@
 //! Reading what the drive reports about itself.
 
+mod vendor;
+
+use bytes::Bytes;
+
 use super::{Done, Failure, Request};
 use crate::device::Device;
-use crate::protocol::{Body, Capacity, GetLog, LogType, Permission, StatusCode};
-
-/// The drive's own log, of which there is not much. It is never empty and ends with a zero byte: clients in
-/// C take an empty field for a missing one and print it as a string.
-const MESSAGES: &[u8] = b"kinetic-drive: everything is kept in memory\n\0";
+use crate::protocol::{Body, Capacity, GetLog, LogType, Permission, StatusCode, Utilization};
 
 /// What the drive says first on every connection.
 pub(crate) fn hello(device: &Device) -> Body {
@@ -18,33 +18,48 @@ pub(crate) fn hello(device: &Device) -> Body {
     })
 }
 
-pub(super) fn get_log(request: Request<'_>) -> Result<Done, Failure> {
+pub(super) fn get_log(mut request: Request<'_>) -> Result<Done, Failure> {
     request.authorize(Permission::GetLog, None)?;
     let device = request.device;
-    let types = request.body.get_log.map(|request| request.types).unwrap_or_default();
-    if types.is_empty() {
+    let wanted = request.body.get_log.take().map(|wanted| *wanted).unwrap_or_default();
+    if wanted.types.is_empty() {
         return Err(Failure::invalid("a log type is required"));
     }
     let mut answer = GetLog::default();
-    for &number in &types {
+    let mut value = None;
+    for &number in &wanted.types {
         match LogType::try_from(number) {
-            // Memory is never busy and has no thermometer.
-            Ok(LogType::Utilizations | LogType::Temperatures) => {}
+            Ok(LogType::Utilizations) => answer.utilizations = utilizations(device),
+            // There is no thermometer.
+            Ok(LogType::Temperatures) => {}
             Ok(LogType::Capacities) => answer.capacity = Some(capacity(device)),
             Ok(LogType::Configuration) => answer.configuration = Some(device.configuration()),
             Ok(LogType::Statistics) => answer.statistics = device.counters.log(),
-            Ok(LogType::Messages) => answer.messages = Some(MESSAGES.to_vec()),
+            Ok(LogType::Messages) => answer.messages = Some(device.messages.text()),
             Ok(LogType::Limits) => answer.limits = Some(device.bounds.limits()),
+            Ok(LogType::Device) if value.is_some() => {
+                return Err(Failure::invalid("only one device log at a time"));
+            }
             Ok(LogType::Device) => {
-                return Err(Failure::new(StatusCode::NotFound, "no such device log"));
+                let name = wanted.device.as_ref().and_then(|device| device.name.as_deref());
+                let text = vendor::log(name.unwrap_or_default(), &request)
+                    .ok_or_else(|| Failure::new(StatusCode::NotFound, "no such device log"))?;
+                value = Some(Bytes::from(text));
+                answer.device = wanted.device.clone();
             }
             Ok(LogType::Invalid) | Err(_) => {
                 return Err(Failure::invalid(format!("unknown log type {number}")));
             }
         }
     }
-    answer.types = types;
-    Ok(Done { body: Some(into_body(answer)), ..Done::default() })
+    answer.types = wanted.types;
+    Ok(Done { body: Some(into_body(answer)), value: value.unwrap_or_default(), ..Done::default() })
+}
+
+/// Only the processors': how busy the medium ("HDA") and the network ("EN0")
+/// are is not measured, and a made-up number would be worse than none.
+fn utilizations(device: &Device) -> Vec<Utilization> {
+    vec![Utilization { name: Some("CPU".to_owned()), value: Some(device.processor.share()) }]
 }
 
 fn capacity(device: &Device) -> Capacity {
