@@ -13,6 +13,7 @@ use crate::config::{Bounds, Config};
 use crate::faults;
 use crate::messages::Messages;
 use crate::operations::Failure;
+use crate::peer::Lookups;
 use crate::processor::Meter;
 use crate::protocol::{Configuration, Interface, PROTOCOL_VERSION, PowerLevel, StatusCode};
 use crate::settings::Settings;
@@ -29,7 +30,8 @@ pub(crate) struct Device {
     pub bounds: Bounds,
     /// What large requests and answers may occupy.
     pub budget: Budget,
-    /// Whether connections have to come to their end.
+    /// Whether connections have to come to their end, and requests that take
+    /// long to give up.
     pub stopping: AtomicBool,
     pub counters: Counters,
     pub faults: faults::Current,
@@ -40,6 +42,8 @@ pub(crate) struct Device {
     /// The recent messages of the process.
     pub messages: Messages,
     pub processor: Meter,
+    /// How many names of other drives are being looked up.
+    pub lookups: Lookups,
     /// The settings from the factory.
     factory: Settings,
     settings: RwLock<Arc<Settings>>,
@@ -75,6 +79,7 @@ impl Device {
             trust_plain: config.trust_plain,
             messages: config.messages.clone(),
             processor: Meter::new(),
+            lookups: Lookups::default(),
             factory,
             settings: RwLock::new(Arc::new(settings)),
             changing: Mutex::new(()),

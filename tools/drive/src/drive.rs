@@ -144,6 +144,8 @@ impl Drop for Drive {
         self.control = None;
         self.stop_accepting();
         self.shared.shut_down_all(Shutdown::Both);
+        // Only now, so that nobody says goodbye.
+        self.shared.device.stopping.store(true, Ordering::SeqCst);
         self.running.wait(None);
     }
 }

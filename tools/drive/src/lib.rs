@@ -35,6 +35,8 @@ mod input;
 mod messages;
 mod operations;
 mod output;
+mod patience;
+mod peer;
 mod processor;
 pub mod protocol;
 mod running;

@@ -156,6 +156,7 @@ impl Session {
                 let request = Request {
                     device: &self.device,
                     settings: &settings,
+                    identity: auth.identity(),
                     requester,
                     secure: self.device.trust_plain,
                     batches: &mut self.batches,

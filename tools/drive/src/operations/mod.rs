@@ -3,7 +3,9 @@
 mod batch;
 mod entry;
 mod log;
+mod media;
 mod neighbour;
+mod peer;
 mod pin;
 mod power;
 mod range;
@@ -33,6 +35,8 @@ pub(crate) struct Request<'a> {
     /// The settings as they were when the request came.
     pub settings: &'a Arc<Settings>,
     /// Who asks.
+    pub identity: i64,
+    /// What is known of who asks.
     pub requester: &'a AccessList,
     /// Whether it came over a connection that strangers cannot read.
     pub secure: bool,
@@ -135,6 +139,9 @@ pub(crate) fn execute(message_type: MessageType, request: Request<'_>) -> Result
         MessageType::Security => security::security(request),
         MessageType::Setup => setup::setup(request),
         MessageType::SetPowerLevel => power::set_power_level(request),
+        MessageType::PeerToPeerPush => peer::push(request),
+        MessageType::MediaScan => media::scan(request),
+        MessageType::MediaOptimize => media::optimize(request),
         MessageType::PinOperation => Err(Failure::invalid("this needs a PIN instead of an HMAC")),
         other if other.response().is_some() => {
             // The protocol has no status of its own for this. This one at

@@ -2,11 +2,12 @@
 //! it comes from the factory have all.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::access::{Grant, Permissions};
 use crate::config::Config;
-use crate::protocol::{Batch, KeyValue, Range};
+use crate::protocol::{Batch, KeyValue, Peer, PeerOperation, Push, Range};
 use crate::store::{Action, Change, Entry, Expected};
 
 fn device(keys: &[&'static str]) -> Device {
@@ -41,6 +42,7 @@ fn ask(
     let request = Request {
         device,
         settings: &device.settings(),
+        identity: 1,
         requester,
         secure: false,
         batches,
@@ -122,4 +124,38 @@ fn parts_of_a_batch_take_rights_at_once() {
     assert!(done.unwrap().unwrap().durable);
     assert_eq!(device.store.get(b"a").unwrap().unwrap().value, "value");
     assert_eq!(device.store.get(b"b").unwrap(), None);
+}
+
+#[test]
+fn a_scan_without_time_is_unfinished() {
+    let device = device(&["key"]);
+    let requester = rights(&[(Permission::Range, "")]);
+    let range = Range { start_key: Some("a".into()), ..Range::default() };
+    let body = || Body { range: Some(Box::new(range.clone())), ..Body::default() };
+    let scan = || ask(&device, &requester, &mut Batches::new(), header(MessageType::MediaScan, None), body());
+    assert!(scan().is_ok());
+    device.stopping.store(true, Ordering::Relaxed);
+    let failure = scan().err().unwrap();
+    assert_eq!(failure.code, StatusCode::Expired);
+    // All up to here was scanned: nothing, so far.
+    let end_key = failure.body.unwrap().range.unwrap().end_key;
+    assert_eq!(end_key.as_deref(), Some(&b"a"[..]));
+}
+
+#[test]
+fn nothing_is_sent_without_time() {
+    let device = device(&["key"]);
+    let requester = rights(&[(Permission::PeerToPeer, ""), (Permission::Read, "")]);
+    let push = Push { key: Some("key".into()), ..Push::default() };
+    // Whoever listens there is not even asked.
+    let peer = Peer { hostname: Some("127.0.0.1".to_owned()), port: Some(1), tls: None };
+    let operation = PeerOperation { peer: Some(peer), pushes: vec![push.clone(), push], all_succeeded: None };
+    let body = Body { peer_operation: Some(Box::new(operation)), ..Body::default() };
+    device.stopping.store(true, Ordering::Relaxed);
+    let header = header(MessageType::PeerToPeerPush, None);
+    let failure = ask(&device, &requester, &mut Batches::new(), header, body).err().unwrap();
+    assert_eq!(failure.code, StatusCode::Expired);
+    let pushes = failure.body.unwrap().peer_operation.unwrap().pushes;
+    let codes: Vec<_> = pushes.iter().map(|push| push.status.as_ref().unwrap().code()).collect();
+    assert_eq!(codes, [StatusCode::NotAttempted; 2]);
 }

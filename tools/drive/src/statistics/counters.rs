@@ -109,6 +109,11 @@ impl Counters {
         }
     }
 
+    /// Counts bytes of values that a request of this type sent to another drive.
+    pub fn moved(&self, message_type: MessageType, bytes: usize) {
+        add(&self.by_type[index(message_type)].sent, bytes as u64);
+    }
+
     /// Counts a request as one that failed after all: an answer with `sent`
     /// bytes of value is not sent.
     pub fn take_back(&self, message_type: MessageType, sent: usize, code: StatusCode) {

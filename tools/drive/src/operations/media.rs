@@ -1,0 +1,63 @@
+//! Looking after the medium.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::{Done, Failure, Request};
+use crate::patience::Patience;
+use crate::protocol::{Body, Permission, Range, StatusCode};
+
+/// How many keys are looked up at a time.
+const STEP: usize = 256;
+
+/// Reads every entry of a range, as far as the identity may list keys. What
+/// cannot be read fails the request. Whether a value fits its tag is for
+/// clients to say.
+pub(super) fn scan(request: Request<'_>) -> Result<Done, Failure> {
+    request.authorize(Permission::Range, None)?;
+    let patience = Patience::new(request.header, &request.device.stopping);
+    let range = request.body.range.as_deref().cloned().unwrap_or_default();
+    let mut start = bound(&range.start_key, range.start_key_inclusive());
+    let end = bound(&range.end_key, range.end_key_inclusive());
+    loop {
+        let borrowed = (start.as_ref().map(|key| &key[..]), end.as_ref().map(|key| &key[..]));
+        let may = |key: &[u8]| request.requester.allows(Permission::Range, Some(key), request.secure);
+        let keys = request.device.store.keys(borrowed.0, borrowed.1, false, STEP, may)?;
+        let last = keys.len() < STEP;
+        for key in keys {
+            if patience.is_over() {
+                return Err(unfinished(start));
+            }
+            request.device.store.get(&key)?;
+            start = Bound::Excluded(key);
+        }
+        if last {
+            return Ok(Done::default());
+        }
+    }
+}
+
+/// There is nothing to do that the store does not do by itself.
+pub(super) fn optimize(request: Request<'_>) -> Result<Done, Failure> {
+    request.authorize(Permission::Range, None)?;
+    Ok(Done::default())
+}
+
+fn bound(key: &Option<Bytes>, inclusive: bool) -> Bound<Bytes> {
+    match key {
+        None => Bound::Unbounded,
+        Some(key) if inclusive => Bound::Included(key.clone()),
+        Some(key) => Bound::Excluded(key.clone()),
+    }
+}
+
+/// Says from where on to go on: a scan of all keys after this one.
+fn unfinished(start: Bound<Bytes>) -> Failure {
+    let mut failure = Failure::new(StatusCode::Expired, "the time is over before the end of the range");
+    if let Bound::Excluded(end_key) = start {
+        let range = Range { end_key: Some(end_key), ..Range::default() };
+        failure.body = Some(Box::new(Body { range: Some(Box::new(range)), ..Body::default() }));
+    }
+    failure
+}
