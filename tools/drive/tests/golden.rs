@@ -7,10 +7,13 @@ mod golden_frames;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{Client, start};
-use golden_frames::{batch, entry, neighbour, noop, range};
-use kinetic_drive::Drive;
-use kinetic_drive::protocol::{Algorithm, Encoded, KeyValue, MessageType, Range, RequestBuilder};
+use common::{Client, start, start_with};
+use golden_frames::{batch, entry, log, neighbour, noop, peer, pin, range, security, setup};
+use kinetic_drive::protocol::{
+    Acl, Algorithm, Encoded, HmacAlgorithm, KeyValue, MessageType, Peer, PeerOperation, PinOperationType,
+    PowerLevel, Priority, Push, Range, RequestBuilder, Scope,
+};
+use kinetic_drive::{Config, Drive};
 
 fn bytes(hex: &[&str]) -> Vec<u8> {
     let digits = hex.iter().flat_map(|line| line.split(' '));
@@ -30,7 +33,7 @@ type Conversation<'a> = &'a [(&'a [&'a str], &'a [&'a str])];
 /// Has a conversation on the first connection of a new drive, which is number
 /// 1.
 fn converse(conversation: Conversation<'_>) -> (Drive, TcpStream) {
-    let drive = start();
+    let drive = start_with(Config { trust_plain: true, ..Config::default() });
     let mut stream = Client::connect(&drive).into_stream();
     for (request, answer) in conversation {
         stream.write_all(&bytes(request)).unwrap();
@@ -156,6 +159,84 @@ fn the_builder_makes_golden_batches() {
     assert_eq!(frame(&builder.end_batch(7, 2), b""), bytes(batch::END_BATCH));
     builder.sequence = 306;
     assert_eq!(frame(&builder.abort_batch(9), b""), bytes(batch::ABORT_BATCH));
+}
+
+#[test]
+fn administration_is_golden() {
+    converse(&[
+        (security::SET_LOCK_PIN, security::SET_LOCK_PIN_RESPONSE),
+        (security::SET_ERASE_PIN, security::SET_ERASE_PIN_RESPONSE),
+        (security::SET_ACLS, security::SET_ACLS_RESPONSE),
+        (pin::LOCK, pin::LOCK_RESPONSE),
+        (pin::UNLOCK_WITH_WRONG_PIN, pin::UNLOCK_WITH_WRONG_PIN_RESPONSE),
+        (pin::GET_LOG_OF_LOCKED, pin::GET_LOG_OF_LOCKED_RESPONSE),
+        (pin::UNLOCK, pin::UNLOCK_RESPONSE),
+        (log::GET_LOG, log::GET_LOG_RESPONSE),
+        (log::GET_DEVICE_LOG, log::GET_DEVICE_LOG_RESPONSE),
+        (peer::PUSH, peer::PUSH_RESPONSE),
+        (setup::MEDIA_SCAN, setup::MEDIA_SCAN_RESPONSE),
+        (setup::MEDIA_OPTIMIZE, setup::MEDIA_OPTIMIZE_RESPONSE),
+        (setup::SLEEP, setup::SLEEP_RESPONSE),
+        (setup::WAKE, setup::WAKE_RESPONSE),
+        (setup::SET_CLUSTER_VERSION, setup::SET_CLUSTER_VERSION_RESPONSE),
+        (pin::ERASE, pin::ERASE_RESPONSE),
+        (setup::FIRMWARE, setup::FIRMWARE_RESPONSE),
+    ]);
+}
+
+#[test]
+fn the_builder_makes_golden_administration() {
+    let mut builder = RequestBuilder::new(1);
+    assert_eq!(frame(&builder.set_lock_pin(b"", b"1234"), b""), bytes(security::SET_LOCK_PIN));
+    assert_eq!(frame(&builder.set_erase_pin(b"0", b"5678"), b""), bytes(security::SET_ERASE_PIN));
+    let acl = Acl {
+        identity: Some(1),
+        key: Some("asdfasdf".into()),
+        hmac_algorithm: Some(HmacAlgorithm::HmacSha1.into()),
+        scopes: vec![
+            Scope {
+                offset: Some(3),
+                value: Some("test".into()),
+                permissions: vec![0, 1],
+                tls_required: Some(false),
+            },
+            Scope { permissions: vec![8, 7, 4, 3, 9, 5], ..Scope::default() },
+        ],
+        max_priority: Some(Priority::Highest.into()),
+    };
+    assert_eq!(frame(&builder.set_acls(vec![acl]), b""), bytes(security::SET_ACLS));
+    let lock = builder.pin_operation(PinOperationType::Lock, b"1234");
+    assert_eq!(frame(&lock, b""), bytes(pin::LOCK));
+    builder.sequence = 9;
+    assert_eq!(frame(&builder.device_log(b"com.WD"), b""), bytes(log::GET_DEVICE_LOG));
+    let loopback = || Peer { hostname: Some("127.0.0.1".to_owned()), port: Some(1), tls: Some(false) };
+    let nested = Push { key: Some("new".into()), ..Push::default() };
+    let nested = PeerOperation { peer: Some(loopback()), pushes: vec![nested], all_succeeded: None };
+    let push = Push {
+        key: Some("xyztest".into()),
+        version: Some("v".into()),
+        new_key: Some("new".into()),
+        force: Some(true),
+        status: None,
+        next: Some(nested),
+    };
+    let push = PeerOperation { peer: Some(loopback()), pushes: vec![push], all_succeeded: None };
+    assert_eq!(frame(&builder.push(push), b""), bytes(peer::PUSH));
+    let range = || Range {
+        start_key: Some("a".into()),
+        end_key: Some("z".into()),
+        start_key_inclusive: Some(true),
+        end_key_inclusive: Some(false),
+        ..Range::default()
+    };
+    assert_eq!(frame(&builder.media_scan(range()), b""), bytes(setup::MEDIA_SCAN));
+    assert_eq!(frame(&builder.media_optimize(range()), b""), bytes(setup::MEDIA_OPTIMIZE));
+    assert_eq!(frame(&builder.set_power_level(PowerLevel::Hibernate), b""), bytes(setup::SLEEP));
+    assert_eq!(frame(&builder.set_power_level(PowerLevel::Operational), b""), bytes(setup::WAKE));
+    assert_eq!(frame(&builder.set_cluster_version(5), b""), bytes(setup::SET_CLUSTER_VERSION));
+    builder.cluster_version = 5;
+    let erase = builder.pin_operation(PinOperationType::Erase, b"");
+    assert_eq!(frame(&erase, b""), bytes(pin::ERASE));
 }
 
 /// A field whose value is a number.

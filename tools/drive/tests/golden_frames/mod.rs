@@ -3,6 +3,11 @@
 
 pub mod batch;
 pub mod entry;
+pub mod log;
 pub mod neighbour;
 pub mod noop;
+pub mod peer;
+pub mod pin;
 pub mod range;
+pub mod security;
+pub mod setup;
