@@ -24,7 +24,6 @@ static struct way {
 	{"chunked, SQPOLL", KTLI_URING_SEND_CHUNKED, 1, 0},
 	{"auto, zero copy", KTLI_URING_SEND_AUTO, 0, KIB(16)},
 	{"whole, zero copy", KTLI_URING_SEND_WHOLE, 0, KIB(16)},
-	{"whole, zero copy, SQPOLL", KTLI_URING_SEND_WHOLE, 1, KIB(16)},
 };
 
 static atomic_bool quiet;

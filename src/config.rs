@@ -119,9 +119,12 @@ pub const SPIN: Range = Range { min: 0, max: 1_000 };
 pub const ZERO_COPY: Range = Range { min: 16 << 10, max: 64 << 20 };
 
 impl Options {
-    /// SQPOLL as the ring layer takes it.
+    /// SQPOLL as the ring layer takes it. Zero copy excludes it: when a program is killed, the kernel's thread waits for
+    /// the notifications of its zero-copy sends before it ends, without a pause, and holds the socket open meanwhile.
+    /// With a drive that does not read, the dead program took a core until the drive reset the connection (Linux 6.18).
     pub fn sqpoll(&self) -> Option<Sqpoll> {
-        self.sqpoll.then(|| Sqpoll { idle_ms: self.sqpoll_idle, cpu: u32::try_from(self.sqpoll_cpu).ok() })
+        (self.sqpoll && self.zero_copy == 0)
+            .then(|| Sqpoll { idle_ms: self.sqpoll_idle, cpu: u32::try_from(self.sqpoll_cpu).ok() })
     }
 
     /// These options, changed by the variables that `lookup` knows. Each value that cannot be used is
@@ -302,6 +305,8 @@ mod tests {
                 stats: true,
             }
         );
+        assert_eq!(options.sqpoll(), None, "zero copy excludes it");
+        let options = Options { zero_copy: 0, ..options };
         assert_eq!(options.sqpoll(), Some(Sqpoll { idle_ms: 7, cpu: Some(1) }));
     }
 
