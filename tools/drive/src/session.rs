@@ -17,6 +17,9 @@ use crate::protocol::{
 use crate::settings::Settings;
 use crate::statistics::Seen;
 
+/// How long a command with a PIN may be, in bytes. It says next to nothing.
+const MAX_PIN_COMMAND: usize = 4096;
+
 /// What the drive sends.
 #[derive(Clone)]
 pub(crate) struct Reply {
@@ -140,11 +143,18 @@ impl Session {
         message: Message,
         value: Result<Cow<'_, [u8]>, Failure>,
     ) -> Result<Option<Reply>, Failure> {
-        let (header, body, command_bytes) = decode_command(message.command_bytes)?;
+        let command_bytes = message.command_bytes.ok_or_else(no_command)?;
         let auth = message.hmac_auth.unwrap_or_default();
         let settings = self.device.settings();
         let requester = auth.identity.and_then(|id| settings.identities().get(&id));
-        let checked = check_hmac(requester, &command_bytes, auth.hmac.as_deref())
+        let authentic = check_hmac(requester, &command_bytes, auth.hmac.as_deref());
+        let (header, body) = match authentic {
+            Ok(_) => decode_command(&command_bytes)?,
+            // Decoded, a body can take a hundred times its bytes, which is
+            // nothing to grant to strangers.
+            Err(_) => (decode_header(&command_bytes)?, Body::default()),
+        };
+        let checked = authentic
             .and_then(|requester| self.check_numbers(&header).map(|()| requester))
             .and_then(|requester| self.check_batches().map(|()| requester))
             .and_then(|requester| check_lock(&settings).map(|()| requester))
@@ -193,7 +203,15 @@ impl Session {
         if !self.device.trust_plain {
             return Err(terminated("PINs are for TLS only, or for a drive that is run with --trust-plain"));
         }
-        let (header, body, _) = decode_command(message.command_bytes)?;
+        let command_bytes = message.command_bytes.ok_or_else(no_command)?;
+        // Whoever has no PIN is a stranger, too.
+        if command_bytes.len() > MAX_PIN_COMMAND {
+            let len = command_bytes.len();
+            return Err(terminated(format!(
+                "command of {len} bytes with a PIN, more than {MAX_PIN_COMMAND}"
+            )));
+        }
+        let (header, body) = decode_command(&command_bytes)?;
         let pin = message.pin_auth.and_then(|auth| auth.pin).unwrap_or_default();
         let settings = self.device.settings();
         let outcome = PinRequest::authenticate(&header, &body, &pin, &settings).and_then(|request| {
@@ -326,14 +344,32 @@ impl Session {
     }
 }
 
-/// The header and the body of a command, and its bytes as they were signed.
-fn decode_command(bytes: Option<Vec<u8>>) -> Result<(Header, Body, Vec<u8>), Failure> {
-    let bytes = bytes.ok_or_else(|| terminated("message without a command"))?;
-    let command =
-        Command::decode(&bytes[..]).map_err(|error| terminated(format!("undecodable command: {error}")))?;
-    let header =
-        command.header.ok_or_else(|| Failure::new(StatusCode::HeaderRequired, "command without a header"))?;
-    Ok((header, command.body.unwrap_or_default(), bytes))
+/// The header and the body of a command.
+fn decode_command(bytes: &[u8]) -> Result<(Header, Body), Failure> {
+    let command = Command::decode(bytes).map_err(undecodable)?;
+    Ok((command.header.ok_or_else(no_header)?, command.body.unwrap_or_default()))
+}
+
+/// The header of a command; the body is only skipped.
+fn decode_header(bytes: &[u8]) -> Result<Header, Failure> {
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Headed {
+        #[prost(message, optional, tag = "1")]
+        header: Option<Header>,
+    }
+    Headed::decode(bytes).map_err(undecodable)?.header.ok_or_else(no_header)
+}
+
+fn no_command() -> Failure {
+    terminated("message without a command")
+}
+
+fn undecodable(error: prost::DecodeError) -> Failure {
+    terminated(format!("undecodable command: {error}"))
+}
+
+fn no_header() -> Failure {
+    Failure::new(StatusCode::HeaderRequired, "command without a header")
 }
 
 fn check_lock(settings: &Settings) -> Result<(), Failure> {

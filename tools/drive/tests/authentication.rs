@@ -183,3 +183,41 @@ fn a_put_of_an_unknown_batch_ends_the_connection() {
     let mut client = Client::connect(&drive);
     assert_eq!(client.get(b"key").0, StatusCode::NotFound);
 }
+
+/// A request whose body cannot be decoded: field 1, which is a message, is a number.
+fn undecodable_body(client: &mut Client) -> (Vec<u8>, u64) {
+    let header = Header {
+        connection_id: Some(client.builder.connection_id),
+        sequence: Some(client.builder.sequence),
+        message_type: Some(MessageType::Put.into()),
+        ..Header::default()
+    };
+    let command = Command { header: Some(header), ..Command::default() };
+    // Field 2 of the command: the body, of two bytes.
+    let bytes = [command.encode_to_vec(), vec![0x12, 2, 0x08, 1]].concat();
+    client.builder.sequence += 1;
+    (bytes, client.builder.sequence - 1)
+}
+
+fn message(command: Vec<u8>, hmac: Vec<u8>) -> Message {
+    Message {
+        auth_type: Some(AuthType::Hmac.into()),
+        hmac_auth: Some(HmacAuth { identity: Some(1), hmac: Some(hmac) }),
+        pin_auth: None,
+        command_bytes: Some(command),
+    }
+}
+
+#[test]
+fn bodies_of_strangers_are_not_decoded() {
+    let drive = start();
+    let mut client = Client::connect(&drive);
+    let (command, sequence) = undecodable_body(&mut client);
+    let (answer, _) = client.ask(&encode(&message(command, vec![0; 20]), sequence), b"");
+    assert_eq!(answer.status(), StatusCode::HmacFailure);
+    // From someone who is known, it is looked at.
+    let (command, sequence) = undecodable_body(&mut client);
+    let hmac = HmacKey::new(b"asdfasdf").sign(&command).to_vec();
+    client.send(&encode(&message(command, hmac), sequence), b"");
+    assert_eq!(client.expect_farewell().status(), StatusCode::ConnectionTerminated);
+}

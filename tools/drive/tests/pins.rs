@@ -4,7 +4,7 @@ mod common;
 
 use common::{Client, start, start_with};
 use kinetic_drive::protocol::{
-    Acl, Command, Encoded, HmacAlgorithm, LogType, Message, MessageType, Permission, PinOperation,
+    Acl, Command, Encoded, HmacAlgorithm, LogType, Message, MessageType, Pdu, Permission, PinOperation,
     PinOperationType, PowerLevel, Scope, StatusCode,
 };
 use kinetic_drive::{Config, Drive, Identity};
@@ -310,4 +310,21 @@ fn no_batch_outlives_a_lock_or_an_erasure() {
         assert_eq!(ask(&mut again, &request), StatusCode::Success);
         assert_eq!(client.get(b"of the batch").0, StatusCode::Success);
     }
+}
+
+#[test]
+fn commands_with_a_pin_are_short() {
+    let drive = start_trusting();
+    let mut client = Client::connect(&drive);
+    let request = client.builder.pin_operation(PinOperationType::Unlock, b"");
+    let mut message = Message::decode(&request.message[..]).unwrap();
+    // A field that nobody knows, of 5,000 bytes.
+    let command = message.command_bytes.as_mut().unwrap();
+    command.extend([0xfa, 0x07, 0x88, 0x27]);
+    command.extend([0; 5000]);
+    let message = message.encode_to_vec();
+    let pdu = Pdu { message_len: message.len() as u32, value_len: 0 };
+    client.send_raw(&[&pdu.encode()[..], &message].concat());
+    let answer = client.expect_farewell();
+    assert!(answer.status_message().contains("with a PIN"), "{}", answer.status_message());
 }
