@@ -8,36 +8,17 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use common::directory::TempDir;
 use common::{Client, start_with};
 use kinetic_drive::protocol::StatusCode;
 use kinetic_drive::{Config, Drive, Faults};
 use serde_json::{Value, json};
 
-/// A directory that is removed in the end.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("kinetic-drive-{}-{count}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("control")
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
-    }
+fn socket(directory: &TempDir) -> PathBuf {
+    directory.0.join("control")
 }
 
 fn config(path: &Path) -> Config {
@@ -79,15 +60,15 @@ impl Control {
     }
 }
 
-fn start(directory: &Directory) -> (Drive, Control) {
-    let drive = start_with(config(&directory.socket()));
-    let control = Control::connect(&directory.socket());
+fn start(directory: &TempDir) -> (Drive, Control) {
+    let drive = start_with(config(&socket(directory)));
+    let control = Control::connect(&socket(directory));
     (drive, control)
 }
 
 #[test]
 fn faults_are_shown_and_changed() {
-    let directory = Directory::new();
+    let directory = TempDir::for_sockets();
     let (drive, mut control) = start(&directory);
     let shown = |faults: &Faults| json!({ "faults": faults });
     let mut expected = Faults::default();
@@ -116,7 +97,7 @@ fn faults_are_shown_and_changed() {
 
 #[test]
 fn a_connection_feels_a_change() {
-    let directory = Directory::new();
+    let directory = TempDir::for_sockets();
     let (drive, mut control) = start(&directory);
     let mut client = Client::connect(&drive);
     assert_eq!(client.noop(), StatusCode::Success);
@@ -130,7 +111,7 @@ fn a_connection_feels_a_change() {
 
 #[test]
 fn connections_are_listed_and_ended() {
-    let directory = Directory::new();
+    let directory = TempDir::for_sockets();
     let (drive, mut control) = start(&directory);
     assert_eq!(control.ask(json!({ "command": "connections" })), json!({ "connections": [] }));
     let mut clients = [(); 2].map(|()| Client::connect(&drive));
@@ -158,7 +139,7 @@ fn connections_are_listed_and_ended() {
 
 #[test]
 fn a_status_is_sent_to_one_or_to_all() {
-    let directory = Directory::new();
+    let directory = TempDir::for_sockets();
     let (drive, mut control) = start(&directory);
     let mut clients = [(); 2].map(|()| Client::connect(&drive));
     while !drive.connections().iter().all(|connection| connection.idle) {
@@ -179,7 +160,7 @@ fn a_status_is_sent_to_one_or_to_all() {
 
 #[test]
 fn nonsense_is_answered_with_an_error_and_changes_nothing() {
-    let directory = Directory::new();
+    let directory = TempDir::for_sockets();
     let (drive, mut control) = start(&directory);
     for line in [
         "",
@@ -205,7 +186,7 @@ fn nonsense_is_answered_with_an_error_and_changes_nothing() {
 
 #[test]
 fn a_line_without_an_end_is_not_listened_to_for_ever() {
-    let directory = Directory::new();
+    let directory = TempDir::for_sockets();
     let (_drive, mut control) = start(&directory);
     // It may be closed before all of it has been taken.
     let _ = control.stream.get_mut().write_all(&vec![b' '; (1 << 20) + 1]);
@@ -213,35 +194,35 @@ fn a_line_without_an_end_is_not_listened_to_for_ever() {
     // What was not read may turn the end into a reset.
     let _ = control.stream.read_to_end(&mut rest);
     assert_eq!(rest, b"");
-    Control::connect(&directory.socket()).ask(json!({ "command": "show" }));
+    Control::connect(&socket(&directory)).ask(json!({ "command": "show" }));
 }
 
 #[test]
 fn several_clients_are_served_side_by_side_and_all_leave_with_the_drive() {
-    let directory = Directory::new();
+    let directory = TempDir::for_sockets();
     let (drive, mut first) = start(&directory);
-    let mut second = Control::connect(&directory.socket());
+    let mut second = Control::connect(&socket(&directory));
     first.ask(json!({ "command": "set", "faults": { "seed": 3 } }));
     assert_eq!(second.ask(json!({ "command": "show" }))["faults"]["seed"], 3);
     first.ask(json!({ "command": "show" }));
     drop(drive);
     first.expect_end();
     second.expect_end();
-    assert!(!directory.socket().exists());
+    assert!(!socket(&directory).exists());
 }
 
 #[test]
 fn nobody_else_can_connect() {
-    let directory = Directory::new();
+    let directory = TempDir::for_sockets();
     let (_drive, _) = start(&directory);
-    let mode = fs::metadata(directory.socket()).unwrap().permissions().mode();
+    let mode = fs::metadata(socket(&directory)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
 fn a_socket_in_use_is_not_taken_over_but_one_left_behind_is() {
-    let directory = Directory::new();
-    let path = directory.socket();
+    let directory = TempDir::for_sockets();
+    let path = socket(&directory);
     let (drive, mut control) = start(&directory);
     let error = Drive::start(config(&path)).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
@@ -257,8 +238,8 @@ fn a_socket_in_use_is_not_taken_over_but_one_left_behind_is() {
 
 #[test]
 fn a_file_that_is_no_socket_is_left_alone() {
-    let directory = Directory::new();
-    let path = directory.socket();
+    let directory = TempDir::for_sockets();
+    let path = socket(&directory);
     fs::write(&path, "precious").unwrap();
     assert_eq!(Drive::start(config(&path)).err().unwrap().kind(), ErrorKind::AddrInUse);
     assert_eq!(fs::read(&path).unwrap(), b"precious");
@@ -267,10 +248,10 @@ fn a_file_that_is_no_socket_is_left_alone() {
 
 #[test]
 fn a_file_that_somebody_else_has_put_there_is_not_removed() {
-    let directory = Directory::new();
+    let directory = TempDir::for_sockets();
     let (drive, _) = start(&directory);
-    fs::remove_file(directory.socket()).unwrap();
-    fs::write(directory.socket(), "precious").unwrap();
+    fs::remove_file(socket(&directory)).unwrap();
+    fs::write(socket(&directory), "precious").unwrap();
     drop(drive);
-    assert!(directory.socket().exists());
+    assert!(socket(&directory).exists());
 }

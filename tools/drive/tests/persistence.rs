@@ -9,92 +9,19 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use common::Client;
+use common::directory::TempDir;
+use common::program::{Program, command};
+use common::random::Random;
+use common::{Client, PATIENCE};
 use kinetic_drive::Config;
 use kinetic_drive::protocol::{
     Algorithm, Encoded, KeyValue, MessageType, RequestBuilder, StatusCode, Synchronization,
 };
 use rustix::process::{Pid, Signal, kill_process};
-
-/// Tests do not measure time: this only turns a hang into a failure.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A directory, gone when dropped.
-struct TempDir(PathBuf);
-
-impl TempDir {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        Self(path)
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A running program, killed when dropped.
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    fn start(dir: &TempDir, arguments: &[&str]) -> Self {
-        Self::spawn(command(dir).args(arguments))
-    }
-
-    fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.strip_prefix("listening on ").unwrap();
-        let address = address.strip_suffix('\n').unwrap().parse().unwrap();
-        Self { child, address }
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // The test may have ended it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn command(dir: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kinetic-drive"));
-    command.args(["--port", "0", "--dir"]).arg(&dir.0);
-    command
-}
-
-/// Numbers that look random, and are the same for the same seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    /// A number less than `end`.
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
-}
 
 /// The `KINETIC_DRIVE_SEED` to repeat a test with, or another one each time.
 fn seed() -> u64 {
@@ -119,7 +46,7 @@ fn forced(key: &[u8], synchronization: Synchronization) -> KeyValue {
 /// The value of put number `n`, 0 bytes to 100 KiB.
 fn value(n: u64) -> Vec<u8> {
     let len = Random(n).below(if n.is_multiple_of(8) { 100 << 10 } else { 6 << 10 });
-    (0..len).map(|i| (i.wrapping_mul(n | 1) >> 3) as u8).collect()
+    (0..len as u64).map(|i| (i.wrapping_mul(n | 1) >> 3) as u8).collect()
 }
 
 /// Put number `n`.
@@ -172,7 +99,7 @@ fn change_until_killed(
                 let options = forced(&key, Synchronization::WriteThrough);
                 (client.builder.key_value(MessageType::Delete, options, 0), vec![], None)
             } else {
-                let n = random.below(u64::MAX);
+                let n = random.next();
                 (put(&mut client.builder, &key, n, Synchronization::WriteThrough), value(n), Some(n))
             };
             let mut bytes = Vec::new();
@@ -204,12 +131,12 @@ fn answered_changes_survive_a_kill() {
     let mut program = Program::start(&dir, &[]);
     let mut all: Vec<Possible> = vec![Possible::new(); CONNECTIONS as usize];
     for _ in 0..KILLS {
-        let goal = 100 + random.below(1000);
+        let goal = 100 + random.below(1000) as u64;
         let answered = AtomicU64::new(0);
         std::thread::scope(|scope| {
             for (name, possible) in (0..).zip(&mut all) {
                 let client = Client::connect_to(program.address);
-                let mut random = Random(random.below(u64::MAX));
+                let mut random = Random(random.next());
                 let answered = &answered;
                 scope.spawn(move || change_until_killed(client, name, &mut random, possible, answered));
             }

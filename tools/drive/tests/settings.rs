@@ -2,69 +2,23 @@
 
 mod common;
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
+use common::directory::TempDir;
+use common::program::Program;
 use common::{Client, start_with};
 use kinetic_drive::protocol::{
     Acl, Encoded, HmacAlgorithm, Permission, PinOperationType, PowerLevel, Scope, StatusCode,
 };
 use kinetic_drive::{Config, Drive, Identity};
 
-/// A directory, gone when dropped.
-struct TempDir(PathBuf);
-
-impl TempDir {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        Self(path)
-    }
+/// Starts the program.
+fn start(dir: &TempDir) -> Program {
+    Program::start(dir, &["--trust-plain"])
 }
 
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A running program, killed when dropped.
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    fn start(dir: &TempDir) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kinetic-drive"))
-            .args(["--port", "0", "--trust-plain", "--dir"])
-            .arg(&dir.0)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.strip_prefix("listening on ").unwrap().trim_end().parse().unwrap();
-        Self { child, address }
-    }
-
-    /// Ends it at once, and starts another one with what it left.
-    fn kill_and_start(mut self, dir: &TempDir) -> Self {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        Self::start(dir)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // The test may have ended it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Ends a program at once, and starts another one with what it left.
+fn kill_and_start(mut program: Program, dir: &TempDir) -> Program {
+    program.kill();
+    start(dir)
 }
 
 fn ask(client: &mut Client, request: &Encoded) -> StatusCode {
@@ -98,7 +52,7 @@ fn lists() -> Vec<Acl> {
 #[test]
 fn settings_outlive_a_kill() {
     let dir = TempDir::new("settings");
-    let program = Program::start(&dir);
+    let program = start(&dir);
     let mut client = Client::connect_to(program.address);
     assert_eq!(client.put(b"key", b"value"), StatusCode::Success);
     let request = client.builder.set_lock_pin(b"", b"lock");
@@ -114,7 +68,7 @@ fn settings_outlive_a_kill() {
     let request = client.builder.set_power_level(PowerLevel::Hibernate);
     assert_eq!(ask(&mut client, &request), StatusCode::Success);
 
-    let program = program.kill_and_start(&dir);
+    let program = kill_and_start(program, &dir);
     let mut client = Client::connect_to(program.address);
     assert_eq!(client.hello.command.header.as_ref().unwrap().cluster_version, Some(5));
     client.builder.cluster_version = 5;
@@ -128,7 +82,7 @@ fn settings_outlive_a_kill() {
     assert_eq!(by_pin(&mut client, PinOperationType::Lock, b""), StatusCode::NotAuthorized);
     assert_eq!(by_pin(&mut client, PinOperationType::Lock, b"lock"), StatusCode::Success);
 
-    let program = program.kill_and_start(&dir);
+    let program = kill_and_start(program, &dir);
     let mut client = Client::connect_to(program.address);
     client.builder.cluster_version = 5;
     client.sign_as(7, b"seven");
@@ -136,14 +90,14 @@ fn settings_outlive_a_kill() {
     assert_eq!(by_pin(&mut client, PinOperationType::Unlock, b"lock"), StatusCode::Success);
     assert_eq!(client.get(b"key").0, StatusCode::Success);
 
-    let program = program.kill_and_start(&dir);
+    let program = kill_and_start(program, &dir);
     let mut client = Client::connect_to(program.address);
     client.builder.cluster_version = 5;
     client.sign_as(7, b"seven");
     assert_eq!(client.noop(), StatusCode::Success);
     assert_eq!(by_pin(&mut client, PinOperationType::Erase, b"erase"), StatusCode::Success);
 
-    let program = program.kill_and_start(&dir);
+    let program = kill_and_start(program, &dir);
     let mut client = Client::connect_to(program.address);
     assert_eq!(client.get(b"key").0, StatusCode::NotFound);
     let request = client.builder.set_erase_pin(b"", b"again");

@@ -30,13 +30,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// A control socket that is listened on. Dropping it disconnects all clients and removes the file.
 pub(crate) struct Control {
-    desk: Arc<Desk>,
+    server: Arc<Server>,
     thread: Option<JoinHandle<()>>,
     /// Only to be dropped, last.
     _path: SocketPath,
 }
 
-struct Desk {
+struct Server {
     listener: UnixListener,
     stopping: AtomicBool,
     clients: Mutex<HashMap<u64, Client>>,
@@ -51,29 +51,29 @@ impl Control {
     /// Listens at `path`.
     pub fn start(path: &Path, drive: &Arc<Shared>) -> io::Result<Self> {
         let (listener, path) = path::listen(path)?;
-        let desk = Arc::new(Desk {
+        let server = Arc::new(Server {
             listener,
             stopping: AtomicBool::new(false),
             clients: Mutex::new(HashMap::new()),
         });
         let thread = thread::Builder::new().name("control".to_owned()).spawn({
-            let (desk, drive) = (Arc::clone(&desk), Arc::clone(drive));
-            move || accept_all(&desk, &drive)
+            let (server, drive) = (Arc::clone(&server), Arc::clone(drive));
+            move || accept_all(&server, &drive)
         })?;
-        Ok(Self { desk, thread: Some(thread), _path: path })
+        Ok(Self { server, thread: Some(thread), _path: path })
     }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        self.desk.stopping.store(true, Ordering::SeqCst);
+        self.server.stopping.store(true, Ordering::SeqCst);
         // Linux lets a blocked accept fail when its socket is shut down.
-        let _ = rustix::net::shutdown(&self.desk.listener, rustix::net::Shutdown::Both);
+        let _ = rustix::net::shutdown(&self.server.listener, rustix::net::Shutdown::Both);
         if let Some(thread) = self.thread.take() {
             // A panic of that thread has been reported by itself already.
             let _ = thread.join();
         }
-        let clients = std::mem::take(&mut *self.desk.clients());
+        let clients = std::mem::take(&mut *self.server.clients());
         for client in clients.values() {
             // It may have gone already.
             let _ = client.stream.shutdown(Shutdown::Both);
@@ -84,20 +84,20 @@ impl Drop for Control {
     }
 }
 
-impl Desk {
+impl Server {
     fn clients(&self) -> MutexGuard<'_, HashMap<u64, Client>> {
         // The map is whole at any time, so poison does not matter.
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn accept_all(desk: &Arc<Desk>, drive: &Arc<Shared>) {
+fn accept_all(server: &Arc<Server>, drive: &Arc<Shared>) {
     for number in 0.. {
-        let accepted = desk.listener.accept();
-        if desk.stopping.load(Ordering::SeqCst) {
+        let accepted = server.listener.accept();
+        if server.stopping.load(Ordering::SeqCst) {
             return;
         }
-        let result = accepted.and_then(|(stream, _)| start_client(desk, drive, stream, number));
+        let result = accepted.and_then(|(stream, _)| start_client(server, drive, stream, number));
         if let Err(error) = result {
             log::warn!("a client of the control socket failed: {error}");
             thread::sleep(ACCEPT_PAUSE);
@@ -105,19 +105,24 @@ fn accept_all(desk: &Arc<Desk>, drive: &Arc<Shared>) {
     }
 }
 
-fn start_client(desk: &Arc<Desk>, drive: &Arc<Shared>, stream: UnixStream, number: u64) -> io::Result<()> {
-    let mut clients = desk.clients();
+fn start_client(
+    server: &Arc<Server>,
+    drive: &Arc<Shared>,
+    stream: UnixStream,
+    number: u64,
+) -> io::Result<()> {
+    let mut clients = server.clients();
     if clients.len() >= MAX_CLIENTS {
         return Err(io::Error::other("there are too many already"));
     }
     let stream = Arc::new(stream);
     let thread = thread::Builder::new().name(format!("control {number}")).spawn({
-        let (desk, drive, stream) = (Arc::clone(desk), Arc::clone(drive), Arc::clone(&stream));
+        let (server, drive, stream) = (Arc::clone(server), Arc::clone(drive), Arc::clone(&stream));
         move || {
             if let Err(error) = serve(&drive, &stream) {
                 log::debug!("a client of the control socket: {error}");
             }
-            desk.clients().remove(&number);
+            server.clients().remove(&number);
         }
     })?;
     // The new thread cannot remove this before it is there, because this one still holds the lock.

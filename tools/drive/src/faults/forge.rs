@@ -4,6 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::device::Device;
+use crate::operations;
 use crate::protocol::{
     AuthType, Body, Command, Header, HmacAuth, KeyValue, Message, MessageType, Status, StatusCode,
 };
@@ -20,8 +21,7 @@ pub(crate) fn acknowledgement(device: &Device, connection: i64, message: &[u8], 
     let identity = message.hmac_auth?.identity?;
     let settings = device.settings();
     let key = &settings.identities().get(&identity)?.key;
-    if request.batch_id.is_some() && matches!(request.message_type(), MessageType::Put | MessageType::Delete)
-    {
+    if operations::is_part(&request) {
         // A part of a batch has no answer.
         return None;
     }

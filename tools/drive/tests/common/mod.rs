@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test needs all of it")]
 
+pub mod directory;
+pub mod program;
 pub mod random;
 
 use std::io::{self, Read, Write};
