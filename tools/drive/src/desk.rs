@@ -2,14 +2,17 @@
 //!
 //! While the thread waits for input it leaves its [`Output`] here, with nothing in it. So whoever has something to
 //! send can do it at once, and the thread waits for that when input arrives: messages never get into each other.
+//! What the socket does not take at once stays for the thread, so nobody but the thread waits for the client.
 //! While the thread is busy it takes what was left here before it waits again. That takes a lock twice for each
 //! read, which nobody else wants as a rule, and no system call.
 
+use std::collections::VecDeque;
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::faults::{Ending, writable};
+use crate::faults::Ending;
 use crate::output::Output;
 use crate::session::Reply;
 
@@ -33,7 +36,7 @@ pub(crate) enum Verdict {
 pub(crate) enum Delivery {
     /// It was sent.
     Sent,
-    /// The connection's thread sends it before it waits for input the next time.
+    /// The connection's thread sends it, or what is left of it, before it waits for input the next time.
     Queued,
     /// The connection is at its end.
     Lost,
@@ -52,7 +55,7 @@ pub(crate) enum Parked {
     /// It can wait.
     Idle,
     /// These messages are to be sent first.
-    Mail(Vec<Reply>),
+    Mail(VecDeque<Reply>),
     /// It is to end the connection.
     Over(Verdict),
 }
@@ -68,7 +71,7 @@ pub(crate) struct Desk {
 #[derive(Default)]
 struct State {
     output: Option<Output>,
-    mail: Vec<Reply>,
+    mail: VecDeque<Reply>,
     verdict: Option<Verdict>,
     /// The thread has left for good.
     over: bool,
@@ -126,24 +129,27 @@ impl Desk {
         if state.over || state.verdict.is_some() {
             return Delivery::Lost;
         }
-        // A client that takes nothing must not hold up whoever sends this.
-        if let Some(output) = state.output.as_mut().filter(|_| writable(stream)) {
-            output.push(&reply);
-            let result = output.flush(stream);
-            let end = output.end();
-            state.sent = output.sent();
-            if let Err(error) = result {
-                log::debug!("sending from outside: {error}");
-                state.verdict =
-                    Some(if end == Some(Ending::Reset) { Verdict::Reset } else { Verdict::Close });
-                wake(stream);
+        state.mail.push_back(reply);
+        let State { output, mail, verdict, sent, .. } = &mut *state;
+        if let Some(output) = output {
+            let result = send_all(mail, output, stream);
+            *sent = output.sent();
+            match result {
+                Ok(true) => return Delivery::Sent,
+                Ok(false) => {}
+                Err(error) => {
+                    log::debug!("sending from outside: {error}");
+                    let reset = output.end() == Some(Ending::Reset);
+                    *verdict = Some(if reset { Verdict::Reset } else { Verdict::Close });
+                    wake(stream);
+                    return Delivery::Sent;
+                }
             }
-            return Delivery::Sent;
         }
-        if state.mail.len() >= MAIL {
+        if mail.len() > MAIL {
+            mail.pop_back();
             return Delivery::Lost;
         }
-        state.mail.push(reply);
         Delivery::Queued
     }
 
@@ -173,8 +179,81 @@ impl Desk {
     }
 }
 
+/// Sends mail as long as the socket takes it without waiting. Returns whether that was all.
+fn send_all(mail: &mut VecDeque<Reply>, output: &mut Output, stream: &TcpStream) -> io::Result<bool> {
+    loop {
+        output.flush_at_once(stream)?;
+        if output.pending() > 0 {
+            return Ok(false);
+        }
+        let Some(reply) = mail.pop_front() else { return Ok(true) };
+        output.push(&reply);
+    }
+}
+
 /// Lets a blocked read come to its end. The client notices nothing.
 fn wake(stream: &TcpStream) {
     // It may be at its end already.
     let _ = stream.shutdown(Shutdown::Read);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use bytes::Bytes;
+    use rustix::net::sockopt;
+
+    use super::*;
+    use crate::faults::Faults;
+    use crate::protocol::Message;
+
+    #[test]
+    fn a_message_that_does_not_fit_waits_for_nobody_but_its_thread() {
+        const LEN: usize = 4 << 20;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        sockopt::set_socket_send_buffer_size(&stream, 64 << 10).unwrap();
+        let reply = |n| Reply {
+            message: Message::default(),
+            value: Bytes::from(vec![n; LEN]),
+            durable: false,
+            close: false,
+        };
+        let desk = Desk::default();
+        let mut output = Output::new(&Faults::default(), None);
+        assert!(matches!(desk.park(&mut output, 0), Parked::Idle));
+        let (sender, receiver) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| sender.send([1, 2, 3].map(|n| desk.send(&stream, reply(n)))).unwrap());
+            let Ok(delivered) = receiver.recv_timeout(Duration::from_secs(20)) else {
+                // So that the other thread, and with it the test, comes to its end.
+                drop(client);
+                panic!("somebody waits for the client");
+            };
+            assert_eq!(delivered, [Delivery::Queued; 3]);
+
+            // The client takes everything, in order, when the thread sends it.
+            let reading = scope.spawn(move || {
+                let mut bytes = Vec::new();
+                client.read_to_end(&mut bytes).unwrap();
+                bytes
+            });
+            assert_eq!(desk.resume(&mut output), None);
+            output.flush(&stream).unwrap();
+            let Parked::Mail(replies) = desk.park(&mut output, 0) else { panic!("there is mail") };
+            for reply in &replies {
+                output.push(reply);
+            }
+            output.flush(&stream).unwrap();
+            assert!(matches!(desk.park(&mut output, 0), Parked::Idle));
+            stream.shutdown(Shutdown::Both).unwrap();
+            let expected = [1, 2, 3].map(|n| [&reply(n).pdu().encode()[..], &vec![n; LEN]].concat());
+            assert!(reading.join().unwrap() == expected.concat());
+        });
+    }
 }

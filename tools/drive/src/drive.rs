@@ -122,10 +122,11 @@ impl Drive {
     /// reset instead of an answer.
     pub fn stop(mut self, grace: Duration) {
         self.shared.device.stopping.store(true, Ordering::SeqCst);
-        self.control = None;
         self.stop_accepting();
         // A read that waits returns now. What has arrived can still be read.
         self.shared.shut_down_all(Shutdown::Read);
+        // Last, so that whatever a command does, connections end meanwhile.
+        self.control = None;
         self.running.wait(Some(grace));
     }
 
@@ -141,9 +142,9 @@ impl Drive {
 
 impl Drop for Drive {
     fn drop(&mut self) {
-        self.control = None;
         self.stop_accepting();
         self.shared.shut_down_all(Shutdown::Both);
+        self.control = None;
         // Only now, so that nobody says goodbye.
         self.shared.device.stopping.store(true, Ordering::SeqCst);
         self.running.wait(None);

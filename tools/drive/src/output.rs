@@ -152,23 +152,42 @@ impl Output {
     /// aborted" if it comes to its end on purpose and that is not just silence,
     /// besides what the socket says.
     pub fn flush(&mut self, socket: impl AsFd) -> io::Result<()> {
-        self.send(socket, self.pending)?;
-        self.inline.clear();
-        self.inline.shrink_to(KEPT);
+        self.send(socket, self.pending, SendFlags::NOSIGNAL)?;
+        self.clear();
+        Ok(())
+    }
+
+    /// Sends what the socket takes without waiting for the client. The rest
+    /// stays, to be sent by a later flush of either kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::flush`], except that nothing takes too long.
+    pub fn flush_at_once(&mut self, socket: impl AsFd) -> io::Result<()> {
+        self.send(socket, self.pending, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+        if self.pending == 0 {
+            self.clear();
+        }
         Ok(())
     }
 
     /// Sends everything except for the second half of the last answer.
     pub fn flush_without_half(&mut self, socket: impl AsFd) -> io::Result<()> {
         let withheld = self.last - self.last / 2;
-        self.send(socket, self.pending - withheld)
+        self.send(socket, self.pending - withheld, SendFlags::NOSIGNAL)
+    }
+
+    /// Has the buffer used again when all is sent.
+    fn clear(&mut self) {
+        self.inline.clear();
+        self.inline.shrink_to(KEPT);
     }
 
     /// Sends the first `len` bytes that are not sent yet, as far as faults allow.
-    fn send(&mut self, socket: impl AsFd, len: usize) -> io::Result<()> {
-        let Some(cut) = self.cut else { return self.send_all(socket, len) };
+    fn send(&mut self, socket: impl AsFd, len: usize, flags: SendFlags) -> io::Result<()> {
+        let Some(cut) = self.cut else { return self.send_all(socket, len, flags) };
         let left = usize::try_from(cut.at.saturating_sub(self.sent)).unwrap_or(usize::MAX);
-        self.send_all(socket, len.min(left))?;
+        self.send_all(socket, len.min(left), flags)?;
         match self.end() {
             None => Ok(()),
             Some(ending) => {
@@ -179,7 +198,7 @@ impl Output {
         }
     }
 
-    fn send_all(&mut self, socket: impl AsFd, mut len: usize) -> io::Result<()> {
+    fn send_all(&mut self, socket: impl AsFd, mut len: usize, flags: SendFlags) -> io::Result<()> {
         let mut deadline = None;
         while len > 0 {
             let mut slices = [IoSlice::new(&[]); MAX_PIECES];
@@ -201,12 +220,7 @@ impl Output {
             }
             let offered = most - room;
             let result = retry_on_intr(|| {
-                sendmsg(
-                    socket.as_fd(),
-                    &slices[..count],
-                    &mut SendAncillaryBuffer::default(),
-                    SendFlags::NOSIGNAL,
-                )
+                sendmsg(socket.as_fd(), &slices[..count], &mut SendAncillaryBuffer::default(), flags)
             });
             let sent = match result {
                 Err(Errno::AGAIN) => 0,
@@ -217,6 +231,9 @@ impl Output {
             // Only a socket that did not take everything has made this wait
             // for so long that it is time to look at the clock.
             if sent < offered {
+                if flags.contains(SendFlags::DONTWAIT) {
+                    return Ok(());
+                }
                 let timeout = self.stall_timeout;
                 deadline.get_or_insert_with(|| Deadline::new(Instant::now(), timeout)).check()?;
             }

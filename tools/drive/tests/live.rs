@@ -5,12 +5,13 @@ mod common;
 use std::io::{ErrorKind, Read, Write};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::{Client, start};
+use common::{Client, PATIENCE, start, start_with};
 use kinetic_drive::protocol::{RequestBuilder, StatusCode};
-use kinetic_drive::{Delivered, Drive, Faults};
+use kinetic_drive::{Config, Delivered, Drive, Faults};
 
 /// Tells another thread to stop, also when the test fails.
 struct SetOnDrop<'a>(&'a AtomicBool);
@@ -333,4 +334,40 @@ fn a_pause_ends_with_the_drive_and_its_answer_is_sent() {
     drive.stop(Duration::from_secs(20));
     assert_eq!(client.receive().unwrap().0.ack_sequence(), Some(1));
     assert_eq!(client.expect_farewell().status(), StatusCode::Shutdown);
+}
+
+/// A socket that is writable need not take a long text as a whole.
+#[test]
+fn a_text_that_does_not_fit_holds_nobody_up() {
+    const STATUSES: usize = 32;
+    let drive = start_with(Config { stall_timeout: None, ..Config::default() });
+    let mut deaf = Client::connect(&drive);
+    wait_until_idle(&drive, 1);
+    let text = "x".repeat(1 << 20);
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let statuses = (0..STATUSES).map(|n| drive.send_status(Some(1), n as i32, &text).unwrap());
+            sender.send(statuses.collect::<Vec<_>>()).unwrap();
+        });
+        let Ok(delivered) = receiver.recv_timeout(PATIENCE) else {
+            // So that the drive comes to its end, and with it the test.
+            drop(deaf);
+            panic!("somebody waits for the client");
+        };
+        assert!(delivered.iter().any(|delivered| delivered.queued == 1), "it all fitted");
+        assert!(delivered.iter().all(|delivered| delivered.lost == 0));
+        // Nothing is lost or torn.
+        let noop = deaf.builder.noop();
+        deaf.send(&noop, b"");
+        let mut codes = Vec::new();
+        while codes.len() < STATUSES {
+            let (answer, _) = deaf.receive().unwrap();
+            if answer.unsolicited {
+                assert!(answer.status_message() == text);
+                codes.push(answer.command.status.unwrap().code.unwrap());
+            }
+        }
+        assert_eq!(codes, (0..STATUSES as i32).collect::<Vec<_>>());
+    });
 }

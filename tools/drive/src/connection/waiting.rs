@@ -16,7 +16,8 @@ impl From<Verdict> for End {
 
 impl Connection<'_> {
     /// Waits for input with `read`, or finds out that the connection is to end.
-    /// All answers must have been sent.
+    /// All answers must have been sent; afterwards there may be something that
+    /// others wanted to send.
     pub(super) fn wait<T>(&mut self, read: impl FnOnce() -> T) -> io::Result<Result<T, End>> {
         loop {
             match self.desk.park(&mut self.output, self.requests) {

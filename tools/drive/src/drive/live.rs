@@ -30,8 +30,8 @@ pub struct ConnectionInfo {
 pub struct Delivered {
     /// To how many connections it was sent.
     pub sent: usize,
-    /// How many connections were busy, or their clients had not taken what was sent before. They send it when they have
-    /// handled the requests that they have read, before they wait for more.
+    /// How many connections were busy, or their clients did not take it as a whole at once. They send it, or the rest of
+    /// it, when they have handled the requests that they have read, before they wait for more.
     pub queued: usize,
     /// How many connections could not take it: they are at their end, or many are queued already.
     pub lost: usize,

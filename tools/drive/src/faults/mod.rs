@@ -24,7 +24,7 @@ pub(crate) use current::Current;
 pub(crate) use cut::{Cut, Ending};
 pub(crate) use forge::{NEVER_ASKED, acknowledgement, status};
 pub(crate) use frames::Turn;
-pub(crate) use pause::{pause, writable};
+pub(crate) use pause::pause;
 pub(crate) use reaction::Reaction;
 
 /// What the drive does wrong on purpose.

@@ -27,11 +27,6 @@ pub(crate) fn pause(stream: &TcpStream, time: Duration, is_over: impl Fn() -> bo
     }
 }
 
-/// Whether a short message can be sent right now without waiting for the client.
-pub(crate) fn writable(stream: &TcpStream) -> bool {
-    ready(stream, PollFlags::OUT, Duration::ZERO).is_some_and(|flags| flags.contains(PollFlags::OUT))
-}
-
 /// What of `events`, or which end, there is after that time at the latest; `None` after a signal.
 fn ready(stream: &TcpStream, events: PollFlags, time: Duration) -> Option<PollFlags> {
     let mut fds = [PollFd::new(stream, events)];
