@@ -177,7 +177,7 @@ impl Connection<'_> {
                 Ok(pdu) => pdu,
                 Err(error) => return self.refuse(error).map(Next::End),
             };
-            if self.course.is_special() {
+            if self.is_special(self.requests + 1) {
                 self.answer_early(input, pdu)?;
             }
             let message_end = pdu.value_offset();
@@ -282,7 +282,7 @@ impl Connection<'_> {
     /// Handles a request. `frame` is its frame up to the value.
     fn request(&mut self, frame: &[u8], value: Value<'_>) -> io::Result<Next> {
         self.requests += 1;
-        if self.course.is_special() {
+        if self.is_special(self.requests) {
             return self.faulty_request(frame, value);
         }
         let Some(mut reply) = self.session.handle(&frame[PDU_SIZE..], value) else {

@@ -116,3 +116,25 @@ fn a_byte_in_a_large_value_is_found() {
     client.stream().read_to_end(&mut bytes).unwrap();
     assert_eq!(hello + bytes.len(), at);
 }
+
+#[test]
+fn a_silent_connection_executes_nothing_after_its_faults_ended_either() {
+    let drive = start_with_faults(Faults { silent_at_byte: Some(1), ..Faults::default() });
+    let mut stream = connect(&drive);
+    let mut builder = RequestBuilder::new(1);
+    // When it is silent already.
+    stream.read_exact(&mut [0]).unwrap();
+    drive.set_faults(Faults::default());
+    for key in [b"1", b"2", b"3"] {
+        let mut put = Vec::new();
+        builder.put(key, 5).append_to(&mut put);
+        put.extend_from_slice(b"value");
+        stream.write_all(&put).unwrap();
+    }
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    let mut client = Client::connect(&drive);
+    for key in [b"1", b"2", b"3"] {
+        assert_eq!(client.get(key).0, StatusCode::NotFound);
+    }
+}

@@ -97,3 +97,20 @@ fn only_the_request_that_is_meant_is_answered_early_and_only_with_a_value() {
     client.stream().set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     client.receive().unwrap_err();
 }
+
+#[test]
+fn a_request_is_answered_once_if_its_faults_end_meanwhile() {
+    let drive = start_with_faults(Faults { early: true, ..Faults::default() });
+    for size in [10, 1 << 20] {
+        let mut client = Client::connect(&drive);
+        let put = client.builder.put(b"key", size as u32);
+        client.send(&put, b"");
+        assert_eq!(client.receive().unwrap().0.ack_sequence(), Some(put.sequence));
+        drive.set_faults(Faults::default());
+        client.send_raw(&vec![1; size]);
+        // This one waits for its own answer.
+        assert_eq!(client.get(b"key"), (StatusCode::Success, vec![1; size]));
+        assert_eq!(client.noop(), StatusCode::Success);
+        drive.set_faults(Faults { early: true, ..Faults::default() });
+    }
+}

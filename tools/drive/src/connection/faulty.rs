@@ -13,6 +13,12 @@ use crate::protocol::{PDU_SIZE, Pdu};
 use crate::session::Reply;
 
 impl Connection<'_> {
+    /// Whether request number `request` needs more attention than usual. This is all that faults cost while there are
+    /// none. Silence lasts, whatever the plan says by now.
+    pub(super) fn is_special(&self, request: u64) -> bool {
+        self.course.is_special(request) || self.output.end().is_some()
+    }
+
     /// Handles a request as the plan says. `frame` is its frame up to the value.
     pub(super) fn faulty_request(&mut self, frame: &[u8], value: Value<'_>) -> io::Result<Next> {
         self.renew()?;

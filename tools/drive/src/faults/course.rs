@@ -30,9 +30,10 @@ impl<'a> Course<'a> {
         Self { current, connection, plan, generation, any, dice, answered_early: 0, window }
     }
 
-    /// Whether a request needs more attention than usual. This is all that faults cost while there are none.
-    pub fn is_special(&self) -> bool {
-        self.any || self.current.generation() != self.generation
+    /// Whether request number `request` needs more attention than usual: because of the plan, or because it was
+    /// answered already under an earlier one.
+    pub fn is_special(&self, request: u64) -> bool {
+        self.any || self.current.generation() != self.generation || self.answered_early == request
     }
 
     /// Looks for a new plan. Returns whether there is one.
@@ -100,15 +101,17 @@ mod tests {
     fn a_new_plan_is_found() {
         let current = Current::new(Faults::default());
         let mut course = Course::new(&current, 1);
-        assert!(!course.is_special());
+        assert!(!course.is_special(1));
         let early_at = NonZeroU64::new(3);
         current.change(|_| Ok::<_, ()>(Faults { early_at, ..Faults::default() })).unwrap();
-        assert!(course.is_special());
+        assert!(course.is_special(1));
         assert!(course.renew() && !course.renew());
-        assert!(course.is_special() && course.is_early(3) && !course.is_early(4));
+        assert!(course.is_special(1) && course.is_early(3) && !course.is_early(4));
         course.answered_early = 3;
         assert!(!course.is_early(3));
         current.change(|_| Ok::<_, ()>(Faults::default())).unwrap();
-        assert!(course.renew() && !course.is_special());
+        assert!(course.renew() && !course.is_special(4));
+        // It must not be answered again.
+        assert!(course.is_special(3));
     }
 }
