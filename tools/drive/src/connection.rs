@@ -290,7 +290,9 @@ impl Connection<'_> {
         };
         // What has been changed has to be said, in any case.
         if reply.len() >= LARGE && !reply.durable {
-            reply = self.claim_answer(reply)?;
+            let claim;
+            (reply, claim) = self.claim_answer(reply)?;
+            self.answer_claims.extend(claim);
         }
         self.output.push(&reply);
         if reply.close {

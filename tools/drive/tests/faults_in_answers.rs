@@ -239,3 +239,50 @@ fn a_drive_that_delays_for_an_hour_can_be_stopped() {
     drop(drive);
     client.expect_end();
 }
+
+#[test]
+fn a_group_whose_last_request_has_no_answer_is_a_group_too() {
+    let drive = start_with_faults(Faults { reorder: at(4), ..Faults::default() });
+    let mut client = Client::connect(&drive);
+    const ROUNDS: u64 = 16;
+    let mut bytes = Vec::new();
+    for batch in 0..ROUNDS as u32 {
+        client.builder.start_batch(batch).append_to(&mut bytes);
+        for _ in 0..3 {
+            client.builder.delete_in_batch(batch, b"key").append_to(&mut bytes);
+        }
+        client.builder.abort_batch(batch).append_to(&mut bytes);
+        for _ in 0..3 {
+            client.builder.noop().append_to(&mut bytes);
+        }
+    }
+    client.send_raw(&bytes);
+    for round in 0..ROUNDS {
+        let first = 8 * round + 1;
+        assert_eq!(sequences(&mut client, 1), known(&[first]));
+        let mut others = sequences(&mut client, 4);
+        others.sort();
+        assert_eq!(others, known(&[first + 4, first + 5, first + 6, first + 7]));
+    }
+}
+
+#[test]
+fn a_group_is_divided_where_it_would_take_too_much_memory() {
+    const VALUE: usize = 8 << 10;
+    let drive = start_with_faults(Faults { reorder: at(1000), ..Faults::default() });
+    let mut client = Client::connect(&drive);
+    assert_eq!(client.put(b"key", &[5; VALUE]), StatusCode::Success);
+    let mut bytes = Vec::new();
+    for _ in 0..500 {
+        client.builder.get(b"key").append_to(&mut bytes);
+    }
+    client.send_raw(&bytes);
+    // So many are 256 KiB, and no answer is further than that from its place.
+    let most = (256 << 10) / VALUE as u64;
+    for place in 2..502 {
+        let (answer, value) = client.receive().unwrap();
+        let sequence = answer.ack_sequence().unwrap();
+        assert!(sequence.abs_diff(place) <= most, "{sequence} is number {place}");
+        assert_eq!(value, [5; VALUE]);
+    }
+}

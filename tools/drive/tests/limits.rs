@@ -3,11 +3,12 @@
 mod common;
 
 use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
 
 use common::{Client, PATIENCE, refused, start, start_with, wait_until};
 use kinetic_drive::protocol::{DEFAULT_KEY, Encoded, HmacKey, StatusCode};
-use kinetic_drive::{Config, Drive};
+use kinetic_drive::{Config, Drive, Faults};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const MIB: usize = 1 << 20;
@@ -180,4 +181,23 @@ fn slow_clients_do_not_keep_the_budget() {
     let request = half_a_put(&drive, b"3");
     drop(request);
     wait_until("it has ended, too", || drive.statistics().outstanding == 0);
+}
+
+#[test]
+fn an_answer_that_is_delayed_keeps_its_part_of_the_budget() {
+    let drive = tight();
+    let mut client = Client::connect(&drive);
+    assert_eq!(client.put(b"key", &vec![5; MIB]), StatusCode::Success);
+    let held = || drive.statistics().outstanding >= MIB as u64;
+    drive.set_faults(Faults { delay_ms: Some(3_600_000), ..Faults::default() });
+    let request = client.builder.get(b"key");
+    client.send(&request, b"");
+    wait_until("it is claimed", held);
+    assert!((0..1000).all(|_| held()));
+    // The delay ends with the drive, and what was held is sent.
+    thread::scope(|scope| {
+        scope.spawn(move || drive.stop(PATIENCE));
+        assert!(expect_answer(&mut client, &request) == (StatusCode::Success, vec![5; MIB]));
+        drop(client);
+    });
 }

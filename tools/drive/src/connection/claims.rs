@@ -16,6 +16,7 @@ impl<'a> Connection<'a> {
             return Ok(Some(claim));
         }
         // Sending the answers frees what they have claimed.
+        self.settle()?;
         self.flush()?;
         let claim = device.budget.claim(bytes, PATIENCE);
         if claim.is_none() {
@@ -24,17 +25,14 @@ impl<'a> Connection<'a> {
         Ok(claim)
     }
 
-    /// Claims what a large answer occupies until it is sent. If there is not
-    /// enough, another answer says so.
-    pub(super) fn claim_answer(&mut self, reply: Reply) -> io::Result<Reply> {
+    /// Claims what a large answer occupies; the claim is to be kept until it is
+    /// sent. If there is not enough, another answer says so.
+    pub(super) fn claim_answer(&mut self, reply: Reply) -> io::Result<(Reply, Option<Claim<'a>>)> {
         let len = reply.len();
-        match self.claim(len)? {
-            Some(claim) => {
-                self.answer_claims.push(claim);
-                Ok(reply)
-            }
-            None => Ok(self.session.instead(reply, self.busy(len))),
-        }
+        Ok(match self.claim(len)? {
+            Some(claim) => (reply, Some(claim)),
+            None => (self.session.instead(reply, self.busy(len)), None),
+        })
     }
 
     pub(super) fn busy(&self, bytes: usize) -> Failure {

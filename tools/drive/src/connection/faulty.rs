@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Connection, End, Next, Value};
-use crate::budget::LARGE;
+use crate::budget::{Claim, LARGE};
 use crate::faults::{self, Ending, Faults, Reaction, Turn};
 use crate::input::Input;
 use crate::protocol::{PDU_SIZE, Pdu};
 use crate::session::Reply;
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
     /// Whether request number `request` needs more attention than usual. This is all that faults cost while there are
     /// none. Silence lasts, whatever the plan says by now.
     pub(super) fn is_special(&self, request: u64) -> bool {
@@ -51,8 +51,9 @@ impl Connection<'_> {
         if self.course.answered_early == request && !reply.close {
             return Ok(Next::Continue);
         }
+        let mut claim = None;
         if reply.len() >= LARGE && !reply.durable {
-            reply = self.claim_answer(reply)?;
+            (reply, claim) = self.claim_answer(reply)?;
         }
         if reaction == Reaction::AnswerHalf {
             self.settle()?;
@@ -69,7 +70,7 @@ impl Connection<'_> {
             self.flush()?;
             return Ok(Next::End(End::Close));
         }
-        self.respond(&plan, request, reply, message)?;
+        self.respond(&plan, request, reply, claim, message)?;
         Ok(Next::Continue)
     }
 
@@ -89,40 +90,54 @@ impl Connection<'_> {
         // A request that nobody can have signed is answered in its own time.
         if let Some(reply) = faults::acknowledgement(self.device, self.id, message, 0) {
             self.course.answered_early = request;
-            self.respond(&plan, request, reply, message)?;
+            self.respond(&plan, request, reply, None, message)?;
             self.settle()?;
             self.flush()?;
         }
         Ok(())
     }
 
-    /// Sends an answer, and what else there is to send for its request, or has it wait to be shuffled.
-    fn respond(&mut self, plan: &Faults, request: u64, answer: Reply, message: &[u8]) -> io::Result<()> {
+    /// Sends an answer, for which `claim` is, and what else there is to send for its request, or has it wait to be
+    /// shuffled.
+    fn respond(
+        &mut self,
+        plan: &Faults,
+        request: u64,
+        answer: Reply,
+        claim: Option<Claim<'a>>,
+        message: &[u8],
+    ) -> io::Result<()> {
         let unknown = plan
             .is_followed_by_unknown(request)
             .then(|| faults::acknowledgement(self.device, self.id, message, faults::NEVER_ASKED));
         let status =
             plan.status_after(request).map(|(code, text)| faults::status(self.device, self.id, code, text));
-        let turn = Turn::new(plan, request, answer, unknown.flatten(), status);
-        let Some(group) = plan.reorder else { return self.emit(&turn) };
+        let turn = Turn { claim, ..Turn::new(plan, request, answer, unknown.flatten(), status) };
+        let Some(group) = plan.reorder else { return self.emit(turn) };
+        // Where the last request of a group has no answer, its end shows only now.
+        if self.course.window.last().is_some_and(|last| (last - 1) / group != (request - 1) / group) {
+            self.settle()?;
+        }
         let rank = self.course.rank(request);
         self.course.window.push(rank, turn);
-        if request % group == 0 { self.settle() } else { Ok(()) }
+        let is_full = request % group == 0 || self.course.window.bytes() >= super::FLUSH_AT;
+        if is_full { self.settle() } else { Ok(()) }
     }
 
     /// Sends what waits to be shuffled.
     pub(super) fn settle(&mut self) -> io::Result<()> {
         for turn in self.course.window.take() {
-            self.emit(&turn)?;
+            self.emit(turn)?;
         }
         Ok(())
     }
 
-    fn emit(&mut self, turn: &Turn) -> io::Result<()> {
+    fn emit(&mut self, turn: Turn<'a>) -> io::Result<()> {
         let waited = self.wait_before(turn.request)?;
         for frame in &turn.frames {
             self.output.push_under(&frame.header, &frame.reply);
         }
+        self.answer_claims.extend(turn.claim);
         // Where an end is due, no later request may be executed before it.
         if waited || self.output.ends_with_pending() || self.output.pending() >= super::FLUSH_AT {
             self.flush()?;

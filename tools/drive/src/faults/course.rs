@@ -18,7 +18,7 @@ pub(crate) struct Course<'a> {
     /// The request that was answered before it was read as a whole; 0 if none was.
     pub answered_early: u64,
     /// Answers that wait to be shuffled.
-    pub window: Window,
+    pub window: Window<'a>,
 }
 
 impl<'a> Course<'a> {

@@ -1,5 +1,6 @@
 //! What is sent for a request, with everything that is wrong about it.
 
+use crate::budget::Claim;
 use crate::protocol::{PDU_SIZE, Pdu, StatusCode};
 use crate::session::Reply;
 
@@ -15,13 +16,15 @@ pub(crate) struct Frame {
 }
 
 /// All that is sent for a request, in order.
-pub(crate) struct Turn {
+pub(crate) struct Turn<'a> {
     /// The request's number.
     pub request: u64,
     pub frames: Vec<Frame>,
+    /// What the answer occupies, if it is large: it may have to wait before it is sent.
+    pub claim: Option<Claim<'a>>,
 }
 
-impl Turn {
+impl Turn<'_> {
     /// The answer to request number `request`, and what follows it: the answer again, `unknown`, `status`.
     pub fn new(
         faults: &Faults,
@@ -33,7 +36,12 @@ impl Turn {
         let again = faults.is_duplicated(request).then(|| answer.clone());
         let mut frames = vec![Frame { header: faults.header(request, answer.pdu()), reply: answer }];
         frames.extend([again, unknown, status].into_iter().flatten().map(Frame::honest));
-        Self { request, frames }
+        Self { request, frames, claim: None }
+    }
+
+    /// How many bytes of memory this occupies, about.
+    pub fn bytes(&self) -> usize {
+        self.frames.iter().map(|frame| size_of::<Frame>() + frame.reply.len()).sum()
     }
 }
 
