@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use kinetic_drive::{Config, Drive, Faults, MAX_VALUE_SIZE_CEILING, Messages};
 use log::LevelFilter;
-use program::report::Printer;
+use program::report::{Printer, Reporter};
 use program::signals::{Event, Events};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -114,15 +114,17 @@ fn run(arguments: &Arguments, printer: Printer, messages: Messages) -> io::Resul
     }
     // Whoever reads the next line may send a signal already.
     let mut events = Events::new(arguments.stats_interval)?;
+    let reporter = Reporter::start(printer)?;
     printer.listening(drive.local_addr())?;
     loop {
         match events.next() {
             Event::Stop => break,
-            Event::Report => printer.statistics(&drive.statistics(), true),
-            Event::Interval => printer.statistics(&drive.statistics(), false),
+            Event::Report => reporter.print(drive.statistics(), true),
+            Event::Interval => reporter.print(drive.statistics(), false),
         }
     }
     drive.stop(arguments.grace);
+    reporter.finish();
     Ok(())
 }
 

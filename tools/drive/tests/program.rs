@@ -12,6 +12,7 @@ use std::{fs, process};
 
 use common::{Client, wait_until};
 use kinetic_drive::protocol::{KeyValue, MessageType, StatusCode, Synchronization};
+use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -369,4 +370,19 @@ fn a_taken_port_is_an_error() {
     assert!(!output.status.success());
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.starts_with("kinetic-drive: "), "{message}");
+}
+
+#[test]
+fn statistics_that_nobody_reads_do_not_keep_it_from_stopping() {
+    let mut program = Program::start_json(&["--stats-interval", "0.001"]);
+    let (mut last, mut times) = (0, 0);
+    wait_until("the pipe is full", || {
+        let len = ioctl_fionread(program.stdout.get_ref()).unwrap();
+        times = if len == last { times + 1 } else { 0 };
+        last = len;
+        len > 0 && times > 300
+    });
+    program.signal(Signal::TERM);
+    wait_until("it has stopped", || program.child.try_wait().unwrap().is_some());
+    assert!(program.child.wait().unwrap().success());
 }

@@ -7,7 +7,9 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use kinetic_drive::{Messages, Statistics};
 use log::LevelFilter;
@@ -102,6 +104,52 @@ impl Printer {
         } else {
             eprintln!("kinetic-drive: {error}");
         }
+    }
+}
+
+/// How many statistics can wait to be printed.
+const WAITING: usize = 16;
+
+/// How long the last statistics have to be printed.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Prints statistics in a thread of its own: whoever reads them slowly, or not
+/// at all, must not hold up anything else.
+pub struct Reporter {
+    waiting: SyncSender<(Statistics, bool)>,
+    /// Fails when all are printed and there are no more.
+    over: Receiver<()>,
+}
+
+impl Reporter {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// If that is not possible.
+    pub fn start(printer: Printer) -> io::Result<Self> {
+        let (waiting, next) = mpsc::sync_channel::<(Statistics, bool)>(WAITING);
+        let (end, over) = mpsc::channel();
+        thread::Builder::new().name("statistics".to_owned()).spawn(move || {
+            let _end = end;
+            for (statistics, all) in next {
+                printer.statistics(&statistics, all);
+            }
+        })?;
+        Ok(Self { waiting, over })
+    }
+
+    /// Has statistics printed as [`Printer::statistics`] does. If many wait
+    /// for that already, these are lost.
+    pub fn print(&self, statistics: Statistics, all: bool) {
+        // To log that they are lost could take as long.
+        let _ = self.waiting.try_send((statistics, all));
+    }
+
+    /// Waits until all are printed, but not for long.
+    pub fn finish(self) {
+        drop(self.waiting);
+        let _ = self.over.recv_timeout(LAST);
     }
 }
 
