@@ -45,7 +45,6 @@ enum Kind {
     Disk(Disk),
 }
 
-#[allow(dead_code, reason = "nothing erases the drive or keeps settings yet")]
 impl Store {
     /// An empty store in memory for at most `capacity` bytes.
     pub fn memory(capacity: u64) -> Self {
