@@ -15,7 +15,7 @@ use crate::store::{Action, Change, Entry, Expected};
 #[derive(Clone)]
 pub(crate) struct OpenBatches(Arc<Mutex<Tally>>);
 
-/// A lock or an erasure starts a new era, which leaves no batch open.
+/// A new epoch of the settings starts a new era, which leaves no batch open.
 #[derive(Clone, Copy)]
 struct Tally {
     era: u64,
@@ -27,9 +27,10 @@ impl OpenBatches {
         Self(Arc::new(Mutex::new(Tally { era: 0, count: 0 })))
     }
 
-    /// Drops all batches that are open now, as a lock and an erasure have to.
-    /// Connections do so before their next request; from now on none of their
-    /// batches can be committed.
+    /// Drops all batches that are open now, as whatever may end somebody's
+    /// rights has to. Connections notice before their next request. None of
+    /// the batches is committed after this, provided that nobody who
+    /// [stores](crate::device::Device::storing) is under way.
     pub fn discard(&self) {
         let mut tally = self.tally();
         tally.era += 1;

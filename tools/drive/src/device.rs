@@ -2,10 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 use crate::batches::OpenBatches;
 use crate::budget::Budget;
@@ -19,10 +17,6 @@ use crate::protocol::{Configuration, Interface, PROTOCOL_VERSION, PowerLevel, St
 use crate::settings::Settings;
 use crate::statistics::Counters;
 use crate::store::Store;
-
-/// How long an erasure waits for requests under way. Those that take longer
-/// only read.
-const ERASE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What all connections of a drive share.
 pub(crate) struct Device {
@@ -49,7 +43,14 @@ pub(crate) struct Device {
     settings: RwLock<Arc<Settings>>,
     /// Held by whoever changes the settings.
     changing: Mutex<()>,
+    /// Held for reading while entries are changed, and for writing while new
+    /// settings take effect. To be locked after `changing`.
+    storing: RwLock<()>,
 }
+
+/// The right to change entries as the settings allow that are in force
+/// meanwhile.
+pub(crate) type Storing<'a> = RwLockReadGuard<'a, ()>;
 
 impl Device {
     /// A device that is reached at `address`. Its settings are those that were
@@ -83,11 +84,31 @@ impl Device {
             factory,
             settings: RwLock::new(Arc::new(settings)),
             changing: Mutex::new(()),
+            storing: RwLock::new(()),
         })
     }
 
-    /// The settings as they are now. Whoever executes a request holds on to
-    /// them until it is done: that is how [`erase`](Self::erase) knows.
+    /// To be called before the settings are looked at by a request that may
+    /// change entries, and kept until it has done so. New settings take effect
+    /// only when no older request does so any more. Waits while that happens.
+    pub fn storing(&self) -> Storing<'_> {
+        // It guards nothing that could be broken.
+        self.storing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether someone who changes entries would not have to wait.
+    #[cfg(test)]
+    pub fn could_store(&self) -> bool {
+        self.storing.try_read().is_ok()
+    }
+
+    /// Keeps others from changing entries, as new settings do.
+    #[cfg(test)]
+    pub fn alone(&self) -> std::sync::RwLockWriteGuard<'_, ()> {
+        self.storing.write().unwrap()
+    }
+
+    /// The settings as they are now.
     pub fn settings(&self) -> Arc<Settings> {
         // The lock is held for copies of a pointer only, so that poison does
         // not matter.
@@ -100,7 +121,8 @@ impl Device {
     /// # Errors
     ///
     /// If they are no longer those that were seen, which may have been what
-    /// allowed the change; or if they cannot be stored.
+    /// allowed the change; if someone else is changing them; or if they cannot
+    /// be stored.
     pub fn change_settings(
         &self,
         seen: &Arc<Settings>,
@@ -139,33 +161,39 @@ impl Device {
     pub fn erase(&self, seen: &Arc<Settings>) -> Result<(), Failure> {
         let _turn = self.turn(seen)?;
         // Whatever comes from now on finds the drive locked. What came before
-        // must not store anything after the erasure.
+        // must not store anything after the erasure, and does not: it is done
+        // when this takes effect.
         let mut closed = Settings::clone(seen);
         closed.set_locked(true);
         self.install(closed);
-        wait_for_others(seen);
         let erased = self.store.erase().map_err(|error| failed("erase everything", &error));
         let next = if erased.is_ok() { &self.factory } else { seen };
         self.install(next.clone().after(&self.settings()));
         erased
     }
 
-    /// Waits for the turn to change the settings, provided that they are still
-    /// those that were seen.
+    /// The turn to change the settings, provided that it is nobody else's and
+    /// that they are still those that were seen. Does not wait: when the other
+    /// one is done, they are not.
     fn turn(&self, seen: &Arc<Settings>) -> Result<MutexGuard<'_, ()>, Failure> {
-        let turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(seen, &self.settings()) {
-            Ok(turn)
-        } else {
+        let turn = match self.changing.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        turn.filter(|_| Arc::ptr_eq(seen, &self.settings())).ok_or_else(|| {
             let reason = "the settings were changed at the same time; try again";
-            Err(Failure::new(StatusCode::ServiceBusy, reason))
-        }
+            Failure::new(StatusCode::ServiceBusy, reason)
+        })
     }
 
-    /// Makes settings those of all requests to come. Nothing that was begun in
-    /// another epoch can be finished then.
+    /// Makes settings those of all requests to come, when those that change
+    /// entries by others are done. Nothing that was begun in another epoch can
+    /// be finished then.
     fn install(&self, settings: Settings) {
         let next = Arc::new(settings);
+        // So nobody finds new settings and old batches, or the other way round.
+        let _alone = self.storing.write().unwrap_or_else(PoisonError::into_inner);
         let last = {
             let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *settings, Arc::clone(&next))
@@ -227,23 +255,12 @@ fn failed(what: &str, error: &io::Error) -> Failure {
     Failure::new(StatusCode::InternalError, format!("the drive cannot {what}"))
 }
 
-/// Waits until no request holds these settings any more, except for the one
-/// that waits.
-fn wait_for_others(settings: &Arc<Settings>) {
-    let deadline = Instant::now() + ERASE_PATIENCE;
-    while Arc::strong_count(settings) > 1 {
-        if Instant::now() >= deadline {
-            log::warn!("erasing while older requests are still under way");
-            return;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    // What those requests did happened before what comes now.
-    fence(Ordering::Acquire);
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
     use crate::store::{Action, Change, Entry, Expected};
 
@@ -296,28 +313,57 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
+    /// How long something is given to happen that must not.
+    const A_WHILE: Duration = Duration::from_millis(50);
+
     #[test]
-    fn requests_under_way_do_not_outlive_an_erasure() {
+    fn changes_under_way_do_not_outlive_an_erasure() {
         let device = &device();
         put(device, "before");
         let seen = device.settings();
-        let under_way = Arc::clone(&seen);
+        let epoch = seen.epoch();
+        let under_way = device.storing();
+        let (erased, is_erased) = mpsc::channel();
         thread::scope(|scope| {
             scope.spawn(move || {
-                // This request saw a drive that was not locked, and stores
-                // when the erasure has begun.
-                while !device.settings().locked() {
-                    thread::yield_now();
-                }
-                put(device, "meanwhile");
-                drop(under_way);
+                // The request under way has seen settings older than those that
+                // the erasure sees, if it were to get so far.
+                device.change_settings(&seen, |settings| settings.cluster_version = 1).unwrap();
+                device.erase(&device.settings()).unwrap();
+                erased.send(()).unwrap();
             });
-            let epoch = seen.epoch();
-            device.erase(&seen).unwrap();
-            assert!(!device.settings().locked());
-            assert!(device.settings().epoch() > epoch);
+            assert_eq!(is_erased.recv_timeout(A_WHILE), Err(RecvTimeoutError::Timeout));
+            assert_eq!(device.settings().cluster_version, 0);
+            put(device, "meanwhile");
+            drop(under_way);
+            is_erased.recv().unwrap();
         });
+        assert!(!device.settings().locked());
+        assert!(device.settings().epoch() > epoch);
         assert_eq!(device.store.get(b"before").unwrap(), None);
         assert_eq!(device.store.get(b"meanwhile").unwrap(), None);
+    }
+
+    #[test]
+    fn nobody_waits_for_the_turn_to_change_settings() {
+        let device = &device();
+        let under_way = device.storing();
+        let (said, answer) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| device.erase(&device.settings()).unwrap());
+            scope.spawn(move || {
+                while device.could_store() {
+                    thread::yield_now();
+                }
+                // The erasure has its turn, and waits for the request under way.
+                let late =
+                    device.change_settings(&device.settings(), |settings| settings.cluster_version = 2);
+                said.send(late.unwrap_err().code).unwrap();
+            });
+            let code = answer.recv_timeout(Duration::from_secs(20));
+            drop(under_way);
+            assert_eq!(code, Ok(StatusCode::ServiceBusy));
+        });
+        assert_eq!(device.settings().cluster_version, 0);
     }
 }

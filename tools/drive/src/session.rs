@@ -145,6 +145,7 @@ impl Session {
     ) -> Result<Option<Reply>, Failure> {
         let command_bytes = message.command_bytes.ok_or_else(no_command)?;
         let auth = message.hmac_auth.unwrap_or_default();
+        let storing = self.device.storing();
         let settings = self.device.settings();
         let requester = auth.identity.and_then(|id| settings.identities().get(&id));
         let authentic = check_hmac(requester, &command_bytes, auth.hmac.as_deref());
@@ -154,12 +155,18 @@ impl Session {
             // nothing to grant to strangers.
             Err(_) => (decode_header(&command_bytes)?, Body::default()),
         };
+        let message_type = header.message_type();
+        // Others may take long, or change the settings, which would wait for
+        // themselves.
+        let storing = Some(storing).filter(|_| operations::may_store(message_type));
         let checked = authentic
-            .and_then(|requester| self.check_numbers(&header).map(|()| requester))
-            .and_then(|requester| self.check_batches().map(|()| requester))
+            .and_then(|requester| {
+                check_numbers(&header, self.connection_id, &mut self.last_sequence)?;
+                check_batches(&mut self.batches)?;
+                Ok(requester)
+            })
             .and_then(|requester| check_lock(&settings).map(|()| requester))
             .and_then(|requester| check_state(&header, &settings).map(|()| requester));
-        let message_type = header.message_type();
         let received = value.as_ref().map_or(0, |value| value.len());
         let outcome = match checked.and_then(|requester| Ok((requester, value?))) {
             Ok((requester, value)) => {
@@ -178,6 +185,7 @@ impl Session {
             }
             Err(failure) => Err(failure),
         };
+        drop(storing);
         let outcome = if operations::is_part(&header) { outcome.map_err(Failure::of_part) } else { outcome };
         self.count(&header, received, &outcome);
         let signature = |command: &[u8]| {
@@ -215,7 +223,7 @@ impl Session {
         let pin = message.pin_auth.and_then(|auth| auth.pin).unwrap_or_default();
         let settings = self.device.settings();
         let outcome = PinRequest::authenticate(&header, &body, &pin, &settings).and_then(|request| {
-            self.check_numbers(&header)?;
+            check_numbers(&header, self.connection_id, &mut self.last_sequence)?;
             check_state(&header, &settings)?;
             request.execute(&self.device, &settings)?;
             Ok(Some(Done::default()))
@@ -244,37 +252,6 @@ impl Session {
             header.sequence(),
             failure.unwrap_or(StatusCode::Success),
         );
-    }
-
-    /// Whether a request is meant for this connection, and a new one.
-    fn check_numbers(&mut self, header: &Header) -> Result<(), Failure> {
-        // A client may leave out the connection ID, but a wrong one means that
-        // it has mixed up its connections.
-        if header.connection_id.is_some_and(|id| id != self.connection_id) {
-            return Err(Failure::invalid("the connection ID is not this connection's"));
-        }
-        let sequence = header.sequence();
-        // Only growing numbers protect from requests that are sent again by
-        // someone who has overheard them.
-        if let Some(last) = self.last_sequence
-            && sequence <= last
-        {
-            return Err(Failure::invalid(format!("sequence {sequence} is not above the last one, {last}")));
-        }
-        self.last_sequence = Some(sequence);
-        Ok(())
-    }
-
-    /// Whether the connection's batches, if there are any, are still open. The
-    /// protocol wants it said as soon as possible when they are not, and
-    /// whatever was to come of them, the client cannot count on it any more.
-    fn check_batches(&mut self) -> Result<(), Failure> {
-        if self.batches.drop_discarded() {
-            let reason =
-                "the drive was locked, erased or given new access control lists while a batch was open";
-            return Err(Failure { close: true, ..Failure::new(StatusCode::InvalidBatch, reason) });
-        }
-        Ok(())
     }
 
     fn reply(
@@ -372,6 +349,38 @@ fn no_header() -> Failure {
     Failure::new(StatusCode::HeaderRequired, "command without a header")
 }
 
+/// Whether a request is meant for this connection, and a new one. `last` is the
+/// last sequence; it becomes that of the request.
+fn check_numbers(header: &Header, connection_id: i64, last: &mut Option<u64>) -> Result<(), Failure> {
+    // A client may leave out the connection ID, but a wrong one means that it
+    // has mixed up its connections.
+    if header.connection_id.is_some_and(|id| id != connection_id) {
+        return Err(Failure::invalid("the connection ID is not this connection's"));
+    }
+    let sequence = header.sequence();
+    // Only growing numbers protect from requests that are sent again by someone
+    // who has overheard them.
+    if let Some(last) = *last
+        && sequence <= last
+    {
+        return Err(Failure::invalid(format!("sequence {sequence} is not above the last one, {last}")));
+    }
+    *last = Some(sequence);
+    Ok(())
+}
+
+/// Whether the connection's batches, if there are any, are still open. The
+/// protocol wants it said as soon as possible when they are not, and whatever
+/// was to come of them, the client cannot count on it any more.
+fn check_batches(batches: &mut Batches) -> Result<(), Failure> {
+    if batches.drop_discarded() {
+        let reason =
+            "the drive was locked, unlocked, erased or given new access control lists while a batch was open";
+        return Err(Failure { close: true, ..Failure::new(StatusCode::InvalidBatch, reason) });
+    }
+    Ok(())
+}
+
 fn check_lock(settings: &Settings) -> Result<(), Failure> {
     if settings.locked() {
         Err(Failure::new(StatusCode::DeviceLocked, "the drive is locked"))
@@ -416,6 +425,9 @@ fn status(code: StatusCode, reason: Option<String>) -> Status {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
+    use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::thread;
+    use std::time::Duration;
 
     use super::*;
     use crate::config::Config;
@@ -426,6 +438,40 @@ mod tests {
         let answer = Answer::decode(&reply.message.encode_to_vec(), &HmacKey::new(DEFAULT_KEY)).unwrap();
         assert_eq!(answer.unsolicited, reply.close);
         Some((answer.status(), reply.close))
+    }
+
+    #[test]
+    fn changes_wait_while_settings_take_effect() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let device = Arc::new(Device::new(&Config::default(), address).unwrap());
+        let mut builder = RequestBuilder::new(1);
+        let mut with_batch = Session::new(Arc::clone(&device), 1);
+        ask(&mut with_batch, &builder.start_batch(7));
+        ask(&mut with_batch, &builder.put_in_batch(7, b"of the batch", 0));
+        let session = || Session::new(Arc::clone(&device), 1);
+        let cases = [
+            (with_batch, builder.end_batch(7, 1), Some((StatusCode::InvalidBatch, true))),
+            (session(), builder.put(b"key", 0), Some((StatusCode::Success, false))),
+            (session(), builder.delete(b"other"), Some((StatusCode::NotFound, false))),
+        ];
+        let (said, answers) = mpsc::channel();
+        thread::scope(|scope| {
+            let alone = device.alone();
+            for (mut session, request, expected) in cases {
+                let said = said.clone();
+                scope.spawn(move || said.send((ask(&mut session, &request), expected)));
+            }
+            // None of them must get on now.
+            let early = answers.recv_timeout(Duration::from_millis(50));
+            device.open_batches.discard();
+            drop(alone);
+            assert_eq!(early, Err(RecvTimeoutError::Timeout));
+            for _ in 0..3 {
+                let (answer, expected) = answers.recv().unwrap();
+                assert_eq!(answer, expected);
+            }
+        });
+        assert_eq!(device.store.get(b"of the batch"), Ok(None));
     }
 
     #[test]

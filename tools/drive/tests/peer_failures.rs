@@ -11,7 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Client, start, start_with, start_with_faults};
-use kinetic_drive::protocol::{Body, Command, MessageType, Peer, PeerOperation, Push, StatusCode};
+use kinetic_drive::protocol::{
+    Body, Command, MessageType, Peer, PeerOperation, PinOperationType, Push, StatusCode,
+};
 use kinetic_drive::{Config, Faults, Identity};
 use peers::{Outcome, codes, entry, impostor, peer, push, push_within, refused, send, to, two, unsolicited};
 
@@ -95,6 +97,22 @@ fn the_other_drive_says_nothing() {
     // The first may not even have been sent on a busy machine.
     assert_ne!(codes[1], StatusCode::Success);
     assert_eq!(codes[2], StatusCode::NotAttempted);
+}
+
+#[test]
+fn an_erasure_does_not_wait_for_another_drive() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let drive = start_with(Config { trust_plain: true, ..Config::default() });
+    let mut from = Client::connect(&drive);
+    from.put(b"1", b"value");
+    let request = from.builder.push(to(silent.local_addr().unwrap(), vec![entry(b"1")]));
+    from.send(&request, b"");
+    // The push is under way, and would be for a minute.
+    let _connection = silent.accept().unwrap();
+    let mut other = Client::connect(&drive);
+    let request = other.builder.pin_operation(PinOperationType::Erase, b"");
+    assert_eq!(other.ask(&request, b"").0.status(), StatusCode::Success);
+    assert_eq!(other.get(b"1").0, StatusCode::NotFound);
 }
 
 /// What becomes of an entry that is sent to something that says only this.

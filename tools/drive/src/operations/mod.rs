@@ -101,6 +101,13 @@ impl Failure {
     }
 }
 
+/// Whether a request may change entries of this drive.
+pub(crate) fn may_store(message_type: MessageType) -> bool {
+    // PEER2PEERPUSH may take long and has others store, even if it is the drive
+    // itself: then that is a request of its own.
+    matches!(message_type, MessageType::Put | MessageType::Delete | MessageType::EndBatch)
+}
+
 /// Executes a request. A part of a batch has no answer.
 pub(crate) fn execute(message_type: MessageType, request: Request<'_>) -> Result<Option<Done>, Failure> {
     // Requests run as they arrive, so there is nothing that could overtake.
