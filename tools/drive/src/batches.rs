@@ -79,6 +79,7 @@ impl Drop for Place {
 /// The batches that are open on a connection, by their IDs.
 pub(crate) struct Batches {
     by_id: HashMap<u32, Batch>,
+    were_discarded: bool,
 }
 
 /// The operations of a batch so far.
@@ -94,7 +95,7 @@ pub(crate) struct Batch {
 
 impl Batches {
     pub fn new() -> Self {
-        Self { by_id: HashMap::new() }
+        Self { by_id: HashMap::new(), were_discarded: false }
     }
 
     /// Opens a batch.
@@ -141,7 +142,14 @@ impl Batches {
     pub fn drop_discarded(&mut self) -> bool {
         let count = self.by_id.len();
         self.by_id.retain(|_, batch| batch.place.is_current());
-        self.by_id.len() < count
+        let dropped = self.by_id.len() < count;
+        self.were_discarded |= dropped;
+        dropped
+    }
+
+    /// Whether [`drop_discarded`](Self::drop_discarded) has ever dropped any.
+    pub fn were_discarded(&self) -> bool {
+        self.were_discarded
     }
 }
 

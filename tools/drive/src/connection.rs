@@ -288,15 +288,14 @@ impl Connection<'_> {
         let Some(mut reply) = self.session.handle(&frame[PDU_SIZE..], value) else {
             return Ok(Next::Continue);
         };
-        // What has been changed has to be said, in any case.
-        if reply.len() >= LARGE && !reply.durable {
+        if reply.replaceable && reply.len() >= LARGE {
             let claim;
             (reply, claim) = self.claim_answer(reply)?;
             self.answer_claims.extend(claim);
         }
         self.output.push(&reply);
         if reply.close {
-            self.protocol_error(&reply.reason());
+            self.ended_by(&reply);
             self.flush()?;
             return Ok(Next::End(End::Close));
         }

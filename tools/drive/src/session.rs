@@ -27,8 +27,13 @@ pub(crate) struct Reply {
     pub value: Bytes,
     /// Whether all changes so far have to be durable before it is sent.
     pub durable: bool,
+    /// Whether it may be replaced by one that says `SERVICE_BUSY`: that of a
+    /// request that has only read.
+    pub replaceable: bool,
     /// Whether the connection is to be closed after it.
     pub close: bool,
+    /// Whether that is because of what the client sent.
+    pub protocol_error: bool,
 }
 
 impl Reply {
@@ -78,7 +83,10 @@ impl Session {
     /// why it was not kept; then the request is only checked and answered with
     /// that. There is no reply to a part of a batch.
     pub fn handle(&mut self, message: &[u8], value: Result<Cow<'_, [u8]>, Failure>) -> Option<Reply> {
-        self.answer(message, value).unwrap_or_else(|failure| Some(self.farewell(failure)))
+        self.answer(message, value).unwrap_or_else(|failure| {
+            let protocol_error = !self.batches.were_discarded();
+            Some(Reply { protocol_error, ..self.farewell(failure) })
+        })
     }
 
     /// The types of the requests since this was called last.
@@ -86,8 +94,8 @@ impl Session {
         std::mem::take(&mut self.seen)
     }
 
-    /// The answer to the same request that says `failure` instead. That can
-    /// only be done for requests that change nothing.
+    /// The answer to the same request that says `failure` instead of one that
+    /// is [replaceable](Reply::replaceable).
     pub fn instead(&self, reply: Reply, failure: Failure) -> Reply {
         let signer = reply.message.hmac_auth.as_ref().and_then(|auth| auth.identity);
         let command = reply.message.command_bytes.as_deref().and_then(|bytes| Command::decode(bytes).ok());
@@ -290,7 +298,9 @@ impl Session {
             },
             value: done.value,
             durable: done.durable,
+            replaceable: code == StatusCode::Success && operations::only_reads(request.message_type()),
             close: false,
+            protocol_error: false,
         }
     }
 
@@ -316,7 +326,9 @@ impl Session {
             },
             value: Bytes::new(),
             durable: false,
+            replaceable: false,
             close: false,
+            protocol_error: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 mod peers;
 
-use common::{Client, start, start_with};
+use common::{Client, start, start_with, wait_until};
 use kinetic_drive::Config;
 use kinetic_drive::protocol::{
     Algorithm, LogType, MessageType, Peer, PeerOperation, Permission, Push, StatusCode,
@@ -222,4 +222,31 @@ fn the_cluster_version_goes_along() {
     assert_eq!(there.ask(&request, b"").0.status(), StatusCode::Success);
     let (_, codes, _) = push(&mut from, to(target.local_addr(), vec![entry(b"1")]));
     assert_eq!(codes, [StatusCode::Success]);
+}
+
+#[test]
+fn what_was_sent_is_told_though_the_budget_is_used_up() {
+    let drive = start_with(Config { max_outstanding: 2 << 20, ..Config::default() });
+    let mut client = Client::connect(&drive);
+    let keys: Vec<_> = (0..25).map(|number| vec![number; 4000]).collect();
+    for key in &keys {
+        assert_eq!(client.put(key, b"value"), StatusCode::Success);
+    }
+    // Two values of which the rest never comes.
+    let halves = [(); 2].map(|()| {
+        let mut client = Client::connect(&drive);
+        let request = client.builder.put(b"half", 1 << 20);
+        client.send(&request, &[0; 1000]);
+        client
+    });
+    wait_until("nothing is left", || drive.statistics().outstanding == 2 << 20);
+    let send = |(number, key): (usize, Vec<u8>)| Push {
+        key: Some(key.into()),
+        new_key: Some(format!("new {number}").into()),
+        ..Push::default()
+    };
+    let pushes = keys.into_iter().enumerate().map(send).collect();
+    let (code, codes, _) = push(&mut client, to(drive.local_addr(), pushes));
+    assert_eq!((code, &codes[..]), (StatusCode::Success, &[StatusCode::Success; 25][..]));
+    drop(halves);
 }

@@ -303,6 +303,8 @@ fn no_batch_outlives_a_lock_or_an_erasure() {
             let farewell = client.expect_farewell();
             assert_eq!(farewell.status(), StatusCode::InvalidBatch);
         }
+        // It was not the clients' fault.
+        assert_eq!(drive.statistics().protocol_errors, 0);
         assert_eq!(client.get(b"of the batch").0, StatusCode::NotFound);
         // There is room for new ones.
         let mut again = with_open_batch(&drive);

@@ -25,8 +25,9 @@ impl<'a> Connection<'a> {
         Ok(claim)
     }
 
-    /// Claims what a large answer occupies; the claim is to be kept until it is
-    /// sent. If there is not enough, another answer says so.
+    /// Claims what a large answer, which has to be replaceable, occupies; the
+    /// claim is to be kept until it is sent. If there is not enough, another
+    /// answer says so.
     pub(super) fn claim_answer(&mut self, reply: Reply) -> io::Result<(Reply, Option<Claim<'a>>)> {
         let len = reply.len();
         Ok(match self.claim(len)? {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::{Connection, End};
 use crate::operations::Failure;
 use crate::protocol::{FrameError, StatusCode};
+use crate::session::Reply;
 use crate::socket::{self, Deadline};
 
 impl Connection<'_> {
@@ -63,6 +64,15 @@ impl Connection<'_> {
         self.output.push(&self.session.farewell(failure));
         self.flush()?;
         Ok(End::Close)
+    }
+
+    /// Takes note of a reply with which the connection ends.
+    pub(super) fn ended_by(&self, reply: &Reply) {
+        if reply.protocol_error {
+            self.protocol_error(&reply.reason());
+        } else {
+            log::info!("{}: {}", self.peer, reply.reason());
+        }
     }
 
     pub(super) fn protocol_error(&self, reason: &dyn Display) {

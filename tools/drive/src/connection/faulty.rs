@@ -52,7 +52,7 @@ impl<'a> Connection<'a> {
             return Ok(Next::Continue);
         }
         let mut claim = None;
-        if reply.len() >= LARGE && !reply.durable {
+        if reply.replaceable && reply.len() >= LARGE {
             (reply, claim) = self.claim_answer(reply)?;
         }
         if reaction == Reaction::AnswerHalf {
@@ -64,7 +64,7 @@ impl<'a> Connection<'a> {
             return Ok(Next::End(End::Close));
         }
         if reply.close {
-            self.protocol_error(&reply.reason());
+            self.ended_by(&reply);
             self.settle()?;
             self.output.push(&reply);
             self.flush()?;

@@ -65,6 +65,8 @@ fn reply(auth_type: AuthType, hmac_auth: Option<HmacAuth>, command_bytes: Vec<u8
         message: Message { auth_type: Some(auth_type.into()), hmac_auth, pin_auth: None, command_bytes },
         value: Bytes::new(),
         durable: false,
+        replaceable: false,
         close: false,
+        protocol_error: false,
     }
 }

@@ -108,6 +108,20 @@ pub(crate) fn may_store(message_type: MessageType) -> bool {
     matches!(message_type, MessageType::Put | MessageType::Delete | MessageType::EndBatch)
 }
 
+/// Whether a request does nothing but give what is there, so that it may as
+/// well be told to come again.
+pub(crate) fn only_reads(message_type: MessageType) -> bool {
+    matches!(
+        message_type,
+        MessageType::Get
+            | MessageType::GetVersion
+            | MessageType::GetNext
+            | MessageType::GetPrevious
+            | MessageType::GetKeyRange
+            | MessageType::GetLog
+    )
+}
+
 /// Executes a request. A part of a batch has no answer.
 pub(crate) fn execute(message_type: MessageType, request: Request<'_>) -> Result<Option<Done>, Failure> {
     // Requests run as they arrive, so there is nothing that could overtake.

@@ -11,7 +11,9 @@ fn reply(value: &[u8]) -> Reply {
         message: Message { command_bytes: Some(b"command".to_vec()), ..Message::default() },
         value: Bytes::copy_from_slice(value),
         durable: false,
+        replaceable: false,
         close: false,
+        protocol_error: false,
     }
 }
 
