@@ -209,7 +209,10 @@ fn there_is_one_device_log_at_a_time() {
     };
     let named = || Some(Device { name: Some(SETTINGS.to_vec()) });
     assert_eq!(ask(&[LogType::Device], None).0, StatusCode::NotFound);
-    assert_eq!(ask(&[LogType::Device; 2], named()).0, StatusCode::InvalidRequest);
+    // Asked for twice, it is told once.
+    let (code, log, value) = ask(&[LogType::Device; 2], named());
+    assert_eq!((code, log.unwrap().types.len()), (StatusCode::Success, 1));
+    assert!(value.starts_with(b"cluster version"));
     // With others it can be.
     let (code, log, value) = ask(&[LogType::Limits, LogType::Device], named());
     assert_eq!(code, StatusCode::Success);
@@ -218,4 +221,39 @@ fn there_is_one_device_log_at_a_time() {
     let (code, log, value) = ask(&[LogType::Limits], named());
     assert_eq!(code, StatusCode::Success);
     assert!(log.unwrap().device.is_none() && value.is_empty());
+}
+
+#[test]
+fn a_log_does_not_grow_with_the_request() {
+    let drive = start();
+    let mut client = Client::connect(&drive);
+    let types = [LogType::Capacities, LogType::Limits].repeat(10_000);
+    assert_eq!(log(&mut client, &types).types, [2, 6]);
+}
+
+#[test]
+fn a_log_has_at_most_a_megabyte() {
+    let drive = start_with(Config { trust_plain: true, ..Config::default() });
+    let mut client = Client::connect(&drive);
+    let acl = |count, value: Vec<u8>| Acl {
+        identity: Some(1),
+        key: Some("asdfasdf".into()),
+        hmac_algorithm: Some(HmacAlgorithm::HmacSha1.into()),
+        scopes: vec![
+            Scope {
+                value: Some(value.into()),
+                permissions: vec![Permission::GetLog.into(), Permission::Security.into()],
+                ..Scope::default()
+            };
+            count
+        ],
+        max_priority: None,
+    };
+    // Four bytes of the log for each of the value's.
+    let request = client.builder.set_acls(vec![acl(64, vec![0xff; 10_000])]);
+    assert_eq!(client.ask(&request, b"").0.status(), StatusCode::Success);
+    let (code, text) = device_log(&mut client, SETTINGS);
+    assert_eq!((code, text.len()), (StatusCode::Success, 1_000_000));
+    let request = client.builder.set_acls(vec![acl(65, vec![])]);
+    assert_eq!(client.ask(&request, b"").0.status(), StatusCode::InvalidRequest);
 }

@@ -10,6 +10,9 @@ use crate::config::Bounds;
 use crate::protocol::{Permission, Security, SecurityType, StatusCode};
 use crate::secret::Secret;
 
+/// How many scopes an access control list can have.
+const MOST_SCOPES: usize = 64;
+
 /// One of the two PINs, as it was and as it shall be.
 struct NewPin {
     old: Option<Bytes>,
@@ -78,6 +81,11 @@ fn set_acls(request: &Request<'_>, security: Security) -> Result<Done, Failure> 
     }
     let mut identities = HashMap::with_capacity(count);
     for acl in security.acls {
+        // Each request of the identity goes through them.
+        let scopes = acl.scopes.len();
+        if scopes > MOST_SCOPES {
+            return Err(Failure::invalid(format!("{scopes} scopes exceed the limit of {MOST_SCOPES}")));
+        }
         let (identity, list) = AccessList::from_acl(acl, bounds)?;
         if identities.insert(identity, list).is_some() {
             return Err(Failure::invalid(format!("identity {identity} is there twice")));

@@ -28,6 +28,11 @@ pub(super) fn get_log(mut request: Request<'_>) -> Result<Done, Failure> {
     let mut answer = GetLog::default();
     let mut value = None;
     for &number in &wanted.types {
+        // Each log once: an answer is not to grow with the request.
+        if answer.types.contains(&number) {
+            continue;
+        }
+        answer.types.push(number);
         match LogType::try_from(number) {
             Ok(LogType::Utilizations) => answer.utilizations = utilizations(device),
             // There is no thermometer.
@@ -37,9 +42,6 @@ pub(super) fn get_log(mut request: Request<'_>) -> Result<Done, Failure> {
             Ok(LogType::Statistics) => answer.statistics = device.counters.log(),
             Ok(LogType::Messages) => answer.messages = Some(device.messages.text()),
             Ok(LogType::Limits) => answer.limits = Some(device.bounds.limits()),
-            Ok(LogType::Device) if value.is_some() => {
-                return Err(Failure::invalid("only one device log at a time"));
-            }
             Ok(LogType::Device) => {
                 let name = wanted.device.as_ref().and_then(|device| device.name.as_deref());
                 let text = vendor::log(name.unwrap_or_default(), &request)
@@ -52,7 +54,6 @@ pub(super) fn get_log(mut request: Request<'_>) -> Result<Done, Failure> {
             }
         }
     }
-    answer.types = wanted.types;
     Ok(Done { body: Some(into_body(answer)), value: value.unwrap_or_default(), ..Done::default() })
 }
 

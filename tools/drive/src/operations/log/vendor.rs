@@ -7,14 +7,21 @@ use crate::access::{AccessList, Grant};
 use crate::protocol::MessageType;
 use crate::settings::Settings;
 use crate::statistics::Counters;
+use crate::text::shorten;
+
+/// The longest log in bytes, the protocol's own limit. Without it, values of
+/// scopes could make the settings longer.
+const LONGEST: usize = 1_000_000;
 
 /// The log of that name, if there is one. None has keys or PINs.
 pub(super) fn log(name: &[u8], request: &Request<'_>) -> Option<String> {
-    match name {
-        b"com.ktli-uring.settings" => Some(settings(request.settings)),
-        b"com.ktli-uring.statistics" => Some(statistics(&request.device.counters)),
-        _ => None,
-    }
+    let mut text = match name {
+        b"com.ktli-uring.settings" => settings(request.settings),
+        b"com.ktli-uring.statistics" => statistics(&request.device.counters),
+        _ => return None,
+    };
+    shorten(&mut text, LONGEST);
+    Some(text)
 }
 
 fn settings(settings: &Settings) -> String {
