@@ -71,7 +71,7 @@ pub struct Config {
 pub struct Identity {
     /// The number requests name.
     pub id: i64,
-    /// The HMAC key.
+    /// The HMAC key, at least a byte.
     pub key: Vec<u8>,
 }
 

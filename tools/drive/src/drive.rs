@@ -67,9 +67,10 @@ impl Drive {
     /// # Errors
     ///
     /// If the address or the control socket cannot be listened on, if no thread
-    /// can be started, if the configuration's `max_value_size` is too large, or
-    /// its `max_outstanding` too small, or if its `dir` is in use, has other
-    /// content than a drive's entries, or cannot be used.
+    /// can be started, if the configuration's `max_value_size` is too large,
+    /// its `max_outstanding` too small or the key of an identity empty, or if
+    /// its `dir` is in use, has other content than a drive's entries, or cannot
+    /// be used.
     pub fn start(config: Config) -> io::Result<Self> {
         check(&config)?;
         let listener = TcpListener::bind(config.address)?;
@@ -155,6 +156,11 @@ fn check(config: &Config) -> io::Result<()> {
     let invalid = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     if config.max_value_size > MAX_VALUE_SIZE_CEILING {
         return invalid(format!("values may have at most {MAX_VALUE_SIZE_CEILING} bytes"));
+    }
+    // The protocol has no lists with such a key, so that the settings could not
+    // be read again once they are stored.
+    if let Some(identity) = config.identities.iter().find(|identity| identity.key.is_empty()) {
+        return invalid(format!("identity {} has an empty key", identity.id));
     }
     let least = least_outstanding(config);
     if config.max_outstanding < least {

@@ -2,12 +2,14 @@
 
 mod common;
 
+use std::io::ErrorKind;
+
 use common::{Client, start, start_with};
 use kinetic_drive::protocol::{
     Acl, Command, Encoded, HmacAlgorithm, KeyValue, LogType, MessageType, Permission, Priority, Scope,
     Security, SecurityType, StatusCode,
 };
-use kinetic_drive::{Config, Drive};
+use kinetic_drive::{Config, Drive, Identity};
 use prost::Message as _;
 
 /// A drive that takes keys and PINs over a plain connection.
@@ -286,4 +288,12 @@ fn times_are_taken_as_advice() {
     header.time_quanta = Some(0);
     let request = client.builder.command(&command, 0);
     assert_eq!(ask(&mut client, &request).0, StatusCode::Success);
+}
+
+#[test]
+fn an_identity_needs_a_key_from_the_start() {
+    let identities = [(1, &b"key"[..]), (2, b"")];
+    let identities = identities.map(|(id, key)| Identity { id, key: key.to_vec() });
+    let error = Drive::start(Config { identities: identities.to_vec(), ..Config::default() }).err();
+    assert_eq!(error.unwrap().kind(), ErrorKind::InvalidInput);
 }
