@@ -8,7 +8,7 @@ use super::{Done, Failure, Request};
 use crate::patience::Patience;
 use crate::protocol::{Body, Permission, Range, StatusCode};
 
-/// How many keys are looked up at a time.
+/// How many keys that it may list are looked up at a time.
 const STEP: usize = 256;
 
 /// Reads every entry of a range, as far as the identity may list keys. What
@@ -20,20 +20,25 @@ pub(super) fn scan(request: Request<'_>) -> Result<Done, Failure> {
     let range = request.body.range.as_deref().cloned().unwrap_or_default();
     let mut start = bound(&range.start_key, range.start_key_inclusive());
     let end = bound(&range.end_key, range.end_key_inclusive());
+    // Not a key that the identity must not know of.
+    let mut reached = start.clone();
     loop {
+        if patience.is_over() {
+            return Err(unfinished(reached));
+        }
         let borrowed = (start.as_ref().map(|key| &key[..]), end.as_ref().map(|key| &key[..]));
         let may = |key: &[u8]| request.requester.allows(Permission::Range, Some(key), request.secure);
-        let keys = request.device.store.keys(borrowed.0, borrowed.1, false, STEP, may)?;
-        let last = keys.len() < STEP;
-        for key in keys {
+        let looked = request.device.store.look(borrowed.0, borrowed.1, false, STEP, may)?;
+        for key in looked.accepted {
             if patience.is_over() {
-                return Err(unfinished(start));
+                return Err(unfinished(reached));
             }
             request.device.store.get(&key)?;
-            start = Bound::Excluded(key);
+            reached = Bound::Excluded(key);
         }
-        if last {
-            return Ok(Done::default());
+        match looked.last {
+            Some(last) => start = Bound::Excluded(last),
+            None => return Ok(Done::default()),
         }
     }
 }

@@ -159,3 +159,28 @@ fn nothing_is_sent_without_time() {
     let codes: Vec<_> = pushes.iter().map(|push| push.status.as_ref().unwrap().code()).collect();
     assert_eq!(codes, [StatusCode::NotAttempted; 2]);
 }
+
+#[test]
+fn a_scan_ends_in_time_also_if_it_may_list_nothing() {
+    let device = device(&[]);
+    // Many more than can be looked at in a millisecond.
+    let put = |number: u32| {
+        let entry = Entry { value: Bytes::new(), version: None, tag: None, algorithm: None };
+        let key = number.to_be_bytes().to_vec().into();
+        Change { key, expected: Expected::Any, action: Action::Put(entry) }
+    };
+    device.store.change_all((0..100_000).map(put).collect()).unwrap();
+    let scan = |start_key: Option<&'static str>| {
+        let requester = rights(&[(Permission::Range, "none")]);
+        let header = Header { timeout: Some(1), ..header(MessageType::MediaScan, None) };
+        let range = Range { start_key: start_key.map(Bytes::from), ..Range::default() };
+        let body = Body { range: Some(Box::new(range)), ..Body::default() };
+        ask(&device, &requester, &mut Batches::new(), header, body).err().unwrap()
+    };
+    let failure = scan(None);
+    // Other keys than its own are none of its business.
+    assert_eq!((failure.code, failure.body), (StatusCode::Expired, None));
+    // It has come no further than where it began.
+    let range = scan(Some("\0")).body.unwrap().range.unwrap();
+    assert_eq!(range.end_key, Some("\0".into()));
+}

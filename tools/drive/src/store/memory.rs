@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use bytes::Bytes;
 
 use super::change::Replaced;
-use super::{Action, Change, Entry, Refusal, is_empty};
+use super::{Action, Change, Entry, Looked, Refusal};
 
 /// Entries in memory. One lock guards all of them: it is held only for a
 /// search in the map, and never while bytes are copied or freed.
@@ -53,26 +53,18 @@ impl Memory {
         Some((key.clone(), entry.clone()))
     }
 
-    pub fn keys(
+    /// The range must not be empty.
+    pub fn look(
         &self,
         start: Bound<&[u8]>,
         end: Bound<&[u8]>,
         reverse: bool,
         max: usize,
-        mut accept: impl FnMut(&[u8]) -> bool,
-    ) -> Vec<Bytes> {
-        // The map would panic.
-        if is_empty(start, end) {
-            return Vec::new();
-        }
+        accept: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Looked, Refusal> {
         let content = self.read();
-        let keys = content.entries.range::<[u8], _>((start, end)).map(|(key, _)| key);
-        let accepted = |key: &&Bytes| accept(key);
-        if reverse {
-            keys.rev().filter(accepted).take(max).cloned().collect()
-        } else {
-            keys.filter(accepted).take(max).cloned().collect()
-        }
+        let keys = content.entries.range::<[u8], _>((start, end)).map(|(key, _)| Ok(key.clone()));
+        if reverse { Looked::at(keys.rev(), max, accept) } else { Looked::at(keys, max, accept) }
     }
 
     pub fn change(&self, change: Change) -> Result<(), Refusal> {

@@ -1,11 +1,12 @@
 //! The entries, ordered by key.
 //!
-//! All connections share one [`Store`]. Each of its calls takes effect at once
-//! and as a whole: nobody ever sees a part of a change.
+//! All connections share one [`Store`]. Each change takes effect at once and as
+//! a whole: nobody ever sees a part of it.
 
 mod change;
 mod disk;
 mod entry;
+mod looked;
 mod memory;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use memory::Memory;
 
 pub(crate) use change::{Action, Change, Expected};
 pub(crate) use entry::Entry;
+pub(crate) use looked::Looked;
 
 /// Why a request to the store was not fulfilled. Nothing has changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,21 +95,49 @@ impl Store {
 
     /// The first `max` keys from `start` to `end` that `accept` says yes to;
     /// with `reverse` the last ones, the last of all first. There are none if
-    /// `start` is after `end`.
+    /// `start` is after `end`. If many are refused, there may be changes while
+    /// this looks at the next ones.
     ///
-    /// Changes wait meanwhile, so `accept` shall be quick, and not use the
-    /// store.
+    /// `accept` is as for [`look`](Self::look).
     pub fn keys(
         &self,
         start: Bound<&[u8]>,
         end: Bound<&[u8]>,
         reverse: bool,
         max: usize,
-        accept: impl FnMut(&[u8]) -> bool,
+        mut accept: impl FnMut(&[u8]) -> bool,
     ) -> Result<Vec<Bytes>, Refusal> {
+        let mut looked = self.look(start, end, reverse, max, &mut accept)?;
+        let mut keys = looked.accepted;
+        while let Some(last) = looked.last.filter(|_| keys.len() < max) {
+            let (start, end) =
+                if reverse { (start, Bound::Excluded(&last[..])) } else { (Bound::Excluded(&last[..]), end) };
+            looked = self.look(start, end, reverse, max - keys.len(), &mut accept)?;
+            keys.append(&mut looked.accepted);
+        }
+        Ok(keys)
+    }
+
+    /// The same among the first keys only: those that can be looked at without
+    /// keeping others waiting for long.
+    ///
+    /// Changes wait meanwhile, so `accept` shall be quick, and not use the
+    /// store.
+    pub fn look(
+        &self,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        reverse: bool,
+        max: usize,
+        accept: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Looked, Refusal> {
+        // The maps would panic.
+        if is_empty(start, end) || max == 0 {
+            return Ok(Looked::default());
+        }
         match &self.0 {
-            Kind::Memory(memory) => Ok(memory.keys(start, end, reverse, max, accept)),
-            Kind::Disk(disk) => disk.keys(start, end, reverse, max, accept),
+            Kind::Memory(memory) => memory.look(start, end, reverse, max, accept),
+            Kind::Disk(disk) => disk.look(start, end, reverse, max, accept),
         }
     }
 

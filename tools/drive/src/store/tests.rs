@@ -26,6 +26,7 @@ macro_rules! suite {
                 keys_come_in_order,
                 impossible_ranges_are_empty,
                 only_accepted_keys_count,
+                few_keys_are_looked_at_at_a_time,
                 all_changes_or_none,
                 later_changes_see_earlier_ones,
                 changes_together_fill_the_capacity,
@@ -263,6 +264,32 @@ fn only_accepted_keys_count(new: &dyn Fn(u64) -> Made) {
     assert_eq!(asked, 4);
     let keys = store.keys(Unbounded, Unbounded, true, 9, |key| key.ends_with(b"1"));
     assert_eq!(keys, Ok(vec![Bytes::from("b1"), Bytes::from("a1")]));
+}
+
+fn few_keys_are_looked_at_at_a_time(new: &dyn Fn(u64) -> Made) {
+    let (store, _keep) = new(1 << 20);
+    let count = 2 * looked::STEP + 1;
+    let keys: Vec<Bytes> = (0..count).map(|number| format!("{number:05}").into()).collect();
+    let put = |key: &Bytes| put(key, entry(b"", None), Expected::Any);
+    store.change_all(keys.iter().map(put).collect()).unwrap();
+    for (reverse, wanted) in [(false, count - 1), (true, 0)] {
+        let mut asked = 0;
+        let mut accept = |key: &[u8]| {
+            asked += 1;
+            key == keys[wanted]
+        };
+        let looked = store.look(Unbounded, Unbounded, reverse, 9, &mut accept).unwrap();
+        let last = keys[if reverse { count - looked::STEP } else { looked::STEP - 1 }].clone();
+        assert_eq!(looked, Looked { accepted: vec![], last: Some(last) });
+        assert_eq!(store.keys(Unbounded, Unbounded, reverse, 9, accept), Ok(vec![keys[wanted].clone()]));
+        // Each once.
+        assert_eq!(asked, looked::STEP + count);
+    }
+    let all = |reverse| store.keys(Unbounded, Unbounded, reverse, count, |_| true).unwrap();
+    assert_eq!(all(false), keys);
+    assert!(all(true).iter().eq(keys.iter().rev()));
+    let looked = store.look(Excluded(&keys[count - 3]), Unbounded, false, 9, |_| true).unwrap();
+    assert_eq!(looked, Looked { accepted: keys[count - 2..].to_vec(), last: None });
 }
 
 fn all_changes_or_none(new: &dyn Fn(u64) -> Made) {

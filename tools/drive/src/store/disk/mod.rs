@@ -59,7 +59,7 @@ use self::error::Error;
 use self::shared::Shared;
 use self::state::size;
 use super::change::Replaced;
-use super::{Action, Change, Entry, Refusal, is_empty};
+use super::{Action, Change, Entry, Looked, Refusal};
 
 /// How long changes may wait for a commit that nobody asks for. The commit has
 /// as long again until a second is over.
@@ -141,26 +141,22 @@ impl Disk {
         Ok(entry.map(|entry| (key, entry)))
     }
 
-    pub fn keys(
+    /// The range must not be empty.
+    pub fn look(
         &self,
         start: Bound<&[u8]>,
         end: Bound<&[u8]>,
         reverse: bool,
         max: usize,
-        mut accept: impl FnMut(&[u8]) -> bool,
-    ) -> Result<Vec<Bytes>, Refusal> {
-        // The maps would panic.
-        if is_empty(start, end) || max == 0 {
-            return Ok(Vec::new());
-        }
-        let mut collect = || {
+        accept: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Looked, Refusal> {
+        let look = || {
             let state = self.shared.read();
             let snapshot = self.shared.database.snapshot()?;
             let keys = state.keys(&snapshot, start, end, reverse)?;
-            keys.filter(|key| key.as_ref().map_or(true, |key| accept(key))).take(max).collect()
+            Looked::at(keys, max, accept)
         };
-        let keys: Result<_, Error> = collect();
-        keys.map_err(Error::refuse)
+        look().map_err(Error::refuse)
     }
 
     pub fn change(&self, change: Change) -> Result<(), Refusal> {

@@ -63,12 +63,12 @@ fn everything_is_there_again() {
     assert_eq!(disk.get(b"gone"), Ok(None));
     assert_eq!(disk.settings(), Ok(Some(b"settings".to_vec())));
     assert_eq!(disk.usage(), usage);
-    assert_eq!(disk.keys(Unbounded, Unbounded, false, 9, |_| true).unwrap(), ["empty", "full"]);
+    assert_eq!(disk.look(Unbounded, Unbounded, false, 9, |_| true).unwrap().accepted, ["empty", "full"]);
     disk.erase().unwrap();
     drop(disk);
 
     let disk = open(&dir);
-    assert_eq!(disk.keys(Unbounded, Unbounded, false, 9, |_| true), Ok(vec![]));
+    assert_eq!(disk.look(Unbounded, Unbounded, false, 9, |_| true), Ok(Looked::default()));
     assert_eq!(disk.settings(), Ok(None));
     assert_eq!(disk.usage(), (CAPACITY, 0));
 }
