@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::{Client, start, start_with, start_with_faults};
 use kinetic_drive::protocol::{
-    Body, Command, MessageType, Peer, PeerOperation, PinOperationType, Push, StatusCode,
+    AuthType, Body, Command, MessageType, Peer, PeerOperation, PinOperationType, Push, StatusCode,
 };
 use kinetic_drive::{Config, Faults, Identity};
 use peers::{Outcome, codes, entry, impostor, peer, push, push_within, refused, send, to, two, unsolicited};
@@ -154,8 +154,11 @@ fn something_else_listens() {
 
 /// What becomes of three entries; the first is to be sent on. The impostor says
 /// something else than a drive would say.
-fn push_to_impostor(answer: impl Fn(&Command, &mut Command) + Send + 'static) -> (StatusCode, PeerOperation) {
-    let address = impostor(answer);
+fn push_to_impostor(
+    auth_type: AuthType,
+    answer: impl Fn(&Command, &mut Command) + Send + 'static,
+) -> (StatusCode, PeerOperation) {
+    let address = impostor(auth_type, answer);
     let source = start();
     let mut from = Client::connect(&source);
     from.put(b"1", b"value");
@@ -167,12 +170,23 @@ fn push_to_impostor(answer: impl Fn(&Command, &mut Command) + Send + 'static) ->
 
 #[test]
 fn an_answer_to_something_else_is_none() {
-    let (code, outcome) = push_to_impostor(|request, answer| {
+    let (code, outcome) = push_to_impostor(AuthType::Hmac, |request, answer| {
         let header = answer.header.as_mut().unwrap();
         header.ack_sequence = request.header.as_ref().unwrap().sequence.map(|sequence| sequence + 1);
     });
     assert_eq!(code, REMOTE);
     assert_eq!(codes(&outcome), [REMOTE, StatusCode::NotAttempted, StatusCode::NotAttempted]);
+}
+
+#[test]
+fn an_answer_that_anyone_can_make_up_is_none() {
+    for message_type in [MessageType::PutResponse, MessageType::PinOperationResponse] {
+        let (code, outcome) = push_to_impostor(AuthType::Pin, move |_, answer| {
+            answer.header.as_mut().unwrap().message_type = Some(message_type.into());
+        });
+        assert_eq!(code, REMOTE);
+        assert_eq!(codes(&outcome), [REMOTE, StatusCode::NotAttempted, StatusCode::NotAttempted]);
+    }
 }
 
 #[test]
@@ -182,7 +196,7 @@ fn what_is_said_of_entries_sent_on_is_bounded() {
         ..PeerOperation::default()
     };
     for body in [Some(long()), None] {
-        let (code, outcome) = push_to_impostor(move |_, answer| {
+        let (code, outcome) = push_to_impostor(AuthType::Hmac, move |_, answer| {
             answer.status.as_mut().unwrap().status_message = Some("\u{e4}".repeat(1000));
             let body = body.clone().map(Box::new);
             answer.body = Some(Body { peer_operation: body, ..Body::default() });

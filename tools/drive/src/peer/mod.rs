@@ -85,15 +85,13 @@ impl<'a> Link<'a> {
     pub fn put(&mut self, key_value: KeyValue, value: &Bytes) -> io::Result<Answer> {
         let body = Body { key_value: Some(key_value), ..Body::default() };
         // Its length was compared with the other drive's limit.
-        let request = self.request(MessageType::Put, body, value.len() as u32);
-        self.ask(&request, value)
+        self.ask(MessageType::Put, body, value.len() as u32, value)
     }
 
     /// Has the other drive send entries on.
     pub fn push(&mut self, operation: PeerOperation) -> io::Result<Answer> {
         let body = Body { peer_operation: Some(Box::new(operation)), ..Body::default() };
-        let request = self.request(MessageType::PeerToPeerPush, body, 0);
-        self.ask(&request, b"")
+        self.ask(MessageType::PeerToPeerPush, body, 0, b"")
     }
 
     fn request(&mut self, message_type: MessageType, body: Body, value_len: u32) -> Encoded {
@@ -112,13 +110,24 @@ impl<'a> Link<'a> {
         self.builder.command(&Command { header: Some(header), body: Some(body), status: None }, value_len)
     }
 
-    fn ask(&mut self, request: &Encoded, value: &[u8]) -> io::Result<Answer> {
+    fn ask(
+        &mut self,
+        message_type: MessageType,
+        body: Body,
+        value_len: u32,
+        value: &[u8],
+    ) -> io::Result<Answer> {
+        let request = self.request(message_type, body, value_len);
         let mut message = Vec::with_capacity(PDU_SIZE + request.message.len());
         request.append_to(&mut message);
         self.stream.write_all(&message)?;
         self.stream.write_all(value)?;
         let answer = self.receive()?;
-        if answer.unsolicited || answer.ack_sequence() != Some(request.sequence) {
+        // An answer to something else may not even have to be signed.
+        if answer.unsolicited
+            || answer.ack_sequence() != Some(request.sequence)
+            || Some(answer.message_type()) != message_type.response()
+        {
             return Err(unexpected(&answer));
         }
         Ok(answer)

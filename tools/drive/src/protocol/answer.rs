@@ -20,9 +20,12 @@ pub struct Answer {
 impl Answer {
     /// Decodes the message part of a frame and checks its HMAC.
     ///
-    /// Three kinds of messages carry no HMAC: unsolicited ones, answers to
-    /// requests with a PIN, and the answer to an identity the drive does not
-    /// know, whose status is [`StatusCode::HmacFailure`].
+    /// Four kinds of messages carry no HMAC: unsolicited ones, answers to
+    /// [`MessageType::PinOperation`], and two refusals, which have no body: of
+    /// an identity the drive does not know ([`StatusCode::HmacFailure`]), and
+    /// of anything else that came with a PIN ([`StatusCode::InvalidRequest`]).
+    /// Anyone can make them up. So whoever relies on an answer has to look
+    /// whether it is [to what was asked](Self::message_type).
     ///
     /// # Errors
     ///
@@ -40,9 +43,15 @@ impl Answer {
         };
         let answer = Self { command, unsolicited };
         let hmac = message.hmac_auth.and_then(|auth| auth.hmac);
-        let authentic = match hmac {
-            Some(hmac) => key.verify(command_bytes, &hmac),
-            None => auth_type != Some(AuthType::Hmac) || answer.status() == StatusCode::HmacFailure,
+        let refusal = |code| answer.status() == code && answer.command.body.is_none();
+        let authentic = match (hmac, auth_type) {
+            (Some(hmac), _) => key.verify(command_bytes, &hmac),
+            (None, Some(AuthType::Hmac)) => refusal(StatusCode::HmacFailure),
+            (None, Some(AuthType::Pin)) => {
+                answer.message_type() == MessageType::PinOperationResponse
+                    || refusal(StatusCode::InvalidRequest)
+            }
+            (None, _) => true,
         };
         if authentic { Ok(answer) } else { Err(AnswerError::Hmac) }
     }
@@ -135,7 +144,7 @@ impl std::error::Error for AnswerError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Header, HmacAuth, Status};
+    use super::super::{Body, Header, HmacAuth, Status};
     use super::*;
 
     fn message(auth_type: AuthType, status: StatusCode, key: Option<&HmacKey>) -> Vec<u8> {
@@ -171,8 +180,33 @@ mod tests {
         assert!(Answer::decode(&stranger, &key).is_ok());
         let unsolicited = message(AuthType::UnsolicitedStatus, StatusCode::Success, None);
         assert!(Answer::decode(&unsolicited, &key).unwrap().unsolicited);
-        let pin = message(AuthType::Pin, StatusCode::Success, None);
-        assert!(!Answer::decode(&pin, &key).unwrap().unsolicited);
+    }
+
+    #[test]
+    fn nobody_else_can_say_that_a_request_has_worked() {
+        let key = HmacKey::new(b"asdfasdf");
+        let unsigned = |auth_type: AuthType, message_type: MessageType, status: StatusCode, body| {
+            let header = Header { message_type: Some(message_type.into()), ..Header::default() };
+            let status = Status { code: Some(status.into()), ..Status::default() };
+            let command = Command { header: Some(header), body, status: Some(status) };
+            let message = Message {
+                auth_type: Some(auth_type.into()),
+                command_bytes: Some(command.encode_to_vec()),
+                ..Message::default()
+            };
+            let answer = Answer::decode(&message.encode_to_vec(), &key);
+            assert!(answer.is_ok() || answer == Err(AnswerError::Hmac));
+            answer.is_ok()
+        };
+        let (put, pin) = (MessageType::PutResponse, MessageType::PinOperationResponse);
+        let (hmac_failure, invalid) = (StatusCode::HmacFailure, StatusCode::InvalidRequest);
+        assert!(unsigned(AuthType::Pin, pin, StatusCode::Success, None));
+        assert!(!unsigned(AuthType::Pin, put, StatusCode::Success, None));
+        assert!(unsigned(AuthType::Pin, put, invalid, None));
+        assert!(unsigned(AuthType::Hmac, put, hmac_failure, None));
+        // A body can say more than the status.
+        assert!(!unsigned(AuthType::Pin, put, invalid, Some(Body::default())));
+        assert!(!unsigned(AuthType::Hmac, put, hmac_failure, Some(Body::default())));
     }
 
     #[test]

@@ -114,14 +114,13 @@ pub fn set_rights(client: &mut Client, of_1: &[Permission], of_all: &[Permission
     assert_eq!(client.ask(&request, b"").0.status(), StatusCode::Success);
 }
 
-/// A frame around a command, signed or without having been asked.
-fn frame(command: &Command, signed: bool) -> Vec<u8> {
+/// A frame around a command, signed only if it has to be.
+fn frame(command: &Command, auth_type: AuthType) -> Vec<u8> {
     let command_bytes = command.encode_to_vec();
-    let auth_type = if signed { AuthType::Hmac } else { AuthType::UnsolicitedStatus };
     let hmac = HmacKey::new(DEFAULT_KEY).sign(&command_bytes).to_vec();
     let message = Message {
         auth_type: Some(auth_type.into()),
-        hmac_auth: signed.then_some(HmacAuth { identity: Some(1), hmac: Some(hmac) }),
+        hmac_auth: (auth_type == AuthType::Hmac).then_some(HmacAuth { identity: Some(1), hmac: Some(hmac) }),
         pin_auth: None,
         command_bytes: Some(command_bytes),
     };
@@ -135,12 +134,12 @@ pub fn unsolicited(code: StatusCode, text: &str) -> Vec<u8> {
     let status =
         Status { code: Some(code.into()), status_message: Some(text.to_owned()), detailed_message: None };
     let header = Header { connection_id: Some(1), ..Header::default() };
-    frame(&Command { header: Some(header), body: None, status: Some(status) }, false)
+    frame(&Command { header: Some(header), body: None, status: Some(status) }, AuthType::UnsolicitedStatus)
 }
 
 /// Something that speaks like a drive on one connection, and answers what
 /// `answer` makes of a SUCCESS without a body.
-pub fn impostor(answer: impl Fn(&Command, &mut Command) + Send + 'static) -> SocketAddr {
+pub fn impostor(auth_type: AuthType, answer: impl Fn(&Command, &mut Command) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -163,7 +162,7 @@ pub fn impostor(answer: impl Fn(&Command, &mut Command) + Send + 'static) -> Soc
             let status = Status { code: Some(StatusCode::Success.into()), ..Status::default() };
             let mut reply = Command { header: Some(header), body: None, status: Some(status) };
             answer(&request, &mut reply);
-            stream.write_all(&frame(&reply, true)).unwrap();
+            stream.write_all(&frame(&reply, auth_type)).unwrap();
         }
     });
     address
