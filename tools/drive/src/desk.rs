@@ -222,6 +222,8 @@ mod tests {
             message: Message::default(),
             value: Bytes::from(vec![n; LEN]),
             durable: false,
+            protocol_error: false,
+            replaceable: false,
             close: false,
         };
         let desk = Desk::default();
