@@ -75,6 +75,7 @@ model: need ## run only the model check of the handoff
 lint: build ## check format, clippy, the header and the exported symbols
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path tools/drive/fuzz/Cargo.toml --check
+	$(CARGO) metadata --locked --format-version 1 --manifest-path tools/drive/fuzz/Cargo.toml >/dev/null
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	@KTLI_URING_HEADER=$(abspath $(TARGET))/ktli_uring.h $(CARGO) build --release -q
 	@cmp -s $(TARGET)/ktli_uring.h $(HEADER) || { diff -u $(HEADER) $(TARGET)/ktli_uring.h; echo "$(HEADER) is not current: run 'make header'" >&2; exit 1; }
