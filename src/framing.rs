@@ -132,7 +132,14 @@ impl Framing {
                 self.taken += n;
                 bytes = &bytes[n..];
                 if self.taken == PDU {
-                    (self.message, self.value) = lengths(&self.pdu)?;
+                    match lengths(&self.pdu) {
+                        Ok(lengths) => (self.message, self.value) = lengths,
+                        Err(why) => {
+                            // What follows is not looked at any more: `need` finds a wrong first byte.
+                            (self.pdu[0], self.taken) = (0, 1);
+                            return Err(why);
+                        }
+                    }
                     self.next();
                 }
             } else {
@@ -258,8 +265,18 @@ mod tests {
         assert!(matches!(framing.need(b"F\0\0\0\0\x80\0\0\0"), Need::Garbage(_)));
         assert!(matches!(framing.need(b"F\0\0\0\x01\x7f\xff\xff\xff"), Need::Garbage(_)));
         assert_eq!(framing.need(b"F\x7f\xff\xff\xff\0\0\0\0"), Need::Nothing);
-        let mut framing = framing;
-        assert!(framing.take(b"GGGGGGGGG").is_err());
+    }
+
+    #[test]
+    fn nothing_that_follows_what_was_refused_is_a_message() {
+        for refused in [b"GGGGGGGGG", b"F\x80\0\0\0\0\0\0\0"] {
+            let mut framing = Framing::new(true, 1000, 4096);
+            assert!(framing.take(refused).is_err());
+            for rest in [&b""[..], b"F", &message(3, 5)] {
+                assert!(matches!(framing.need(rest), Need::Garbage(_)));
+                assert!(!framing.is_whole(rest));
+            }
+        }
     }
 
     #[test]
