@@ -1,8 +1,8 @@
 /*
  * A program that is killed in the middle of sending is gone at once, and so is its connection.
  * SPDX-License-Identifier: MIT OR Apache-2.0
- * Fails when `Options::sqpoll` gives SQPOLL with zero copy: then the kernel's thread turns round and round, for minutes,
- * until the drive has acknowledged what it does not read.
+ * Fails when `Options::read` lets SQPOLL and zero copy be on at once: then the kernel's thread turns round and round, for
+ * minutes, until the drive has acknowledged what it does not read.
  */
 #include "harness.h"
 

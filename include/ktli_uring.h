@@ -119,7 +119,7 @@ struct ktli_uring_config {
   uint32_t send_timeout;
   // Milliseconds that disconnect may take, 0 to 60,000.
   uint32_t linger;
-  // 1: a kernel thread, one for the whole process, does the submitting.
+  // 1: a kernel thread, one for the whole process, does the submitting. Not with `zero_copy`, which goes before.
   int32_t sqpoll;
   // Milliseconds without work after which that thread sleeps, 1 to 60,000.
   uint32_t sqpoll_idle;

@@ -119,12 +119,9 @@ pub const SPIN: Range = Range { min: 0, max: 1_000 };
 pub const ZERO_COPY: Range = Range { min: 16 << 10, max: 64 << 20 };
 
 impl Options {
-    /// SQPOLL as the ring layer takes it. Zero copy excludes it: when a program is killed, the kernel's thread waits for
-    /// the notifications of its zero-copy sends before it ends, without a pause, and holds the socket open meanwhile.
-    /// With a drive that does not read, the dead program took a core until the drive reset the connection (Linux 6.18).
+    /// SQPOLL as the ring layer takes it.
     pub fn sqpoll(&self) -> Option<Sqpoll> {
-        (self.sqpoll && self.zero_copy == 0)
-            .then(|| Sqpoll { idle_ms: self.sqpoll_idle, cpu: u32::try_from(self.sqpoll_cpu).ok() })
+        self.sqpoll.then(|| Sqpoll { idle_ms: self.sqpoll_idle, cpu: u32::try_from(self.sqpoll_cpu).ok() })
     }
 
     /// These options, changed by the variables that `lookup` knows. Each value that cannot be used is
@@ -163,6 +160,13 @@ impl Options {
         );
         reader.number_or_off("ZC", &mut self.zero_copy, ZERO_COPY);
         reader.word("STATS", &mut self.stats, &[("0", false), ("1", true)]);
+        if self.sqpoll && self.zero_copy > 0 {
+            // When a program is killed, the kernel's thread looks for the notifications of its zero-copy sends, without
+            // a pause, before it ends, and keeps the socket open. With a drive that did not read, the dead program took
+            // a core until the connection was reset (Linux 6.18).
+            complain("KTLI_URING_SQPOLL and KTLI_URING_ZC exclude each other: not using SQPOLL".into());
+            self.sqpoll = false;
+        }
         self
     }
 }
@@ -281,7 +285,6 @@ mod tests {
             ("KTLI_URING_SQPOLL_CPU", "1"),
             ("KTLI_URING_SPIN", "60"),
             ("KTLI_URING_SEND", "chunked"),
-            ("KTLI_URING_ZC", "1048576"),
             ("KTLI_URING_STATS", "1"),
         ]);
         assert_eq!(complaints, [""; 0]);
@@ -301,13 +304,21 @@ mod tests {
                 sqpoll_cpu: 1,
                 spin: 60,
                 send_strategy: SendStrategy::Chunked,
-                zero_copy: 1 << 20,
+                zero_copy: 0,
                 stats: true,
             }
         );
-        assert_eq!(options.sqpoll(), None, "zero copy excludes it");
-        let options = Options { zero_copy: 0, ..options };
         assert_eq!(options.sqpoll(), Some(Sqpoll { idle_ms: 7, cpu: Some(1) }));
+    }
+
+    #[test]
+    fn zero_copy_excludes_sqpoll() {
+        let (options, complaints) = read(&[("KTLI_URING_ZC", "1048576")]);
+        assert_eq!(options, Options { zero_copy: 1 << 20, ..DEFAULTS });
+        assert_eq!(complaints, [""; 0]);
+        let (options, complaints) = read(&[("KTLI_URING_ZC", "1048576"), ("KTLI_URING_SQPOLL", "1")]);
+        assert_eq!(options, Options { zero_copy: 1 << 20, ..DEFAULTS });
+        assert_eq!(complaints, ["KTLI_URING_SQPOLL and KTLI_URING_ZC exclude each other: not using SQPOLL"]);
     }
 
     #[test]

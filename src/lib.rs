@@ -29,8 +29,9 @@
 //! * The program's *receiver* thread runs `receive` and `waiting`: it reads ahead, and it sends what is
 //!   staged before it sleeps and whenever it is woken. A ring is made by the thread that uses it, one for each half.
 //! * Any thread connects, disconnects and closes (`session`).
-//! * The *sweeper*, the library's only thread of its own, sends what a receiver that stays away leaves
-//!   behind. It sleeps unless something is staged for a receiver that is awake.
+//! * The *sweeper*, the library's only lasting thread of its own, sends what a receiver that stays away
+//!   leaves behind. It sleeps unless something is staged for a receiver that is awake.
+//! * Once in a process, a short-lived thread asks the kernel for io_uring (`ring::setup`).
 //!
 //! # Memory
 //!

@@ -79,7 +79,7 @@ pub struct ktli_uring_config {
     pub send_timeout: u32,
     /// Milliseconds that disconnect may take, 0 to 60,000.
     pub linger: u32,
-    /// 1: a kernel thread, one for the whole process, does the submitting.
+    /// 1: a kernel thread, one for the whole process, does the submitting. Not with `zero_copy`, which goes before.
     pub sqpoll: i32,
     /// Milliseconds without work after which that thread sleeps, 1 to 60,000.
     pub sqpoll_idle: u32,

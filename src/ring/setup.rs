@@ -138,7 +138,8 @@ fn ask_elsewhere() -> Result<Facts, Refusal> {
         thread::Builder::new().name("ktli-probe".into()).stack_size(256 << 10).spawn(ask)
     });
     match asking {
-        Ok(thread) => thread.join().unwrap_or_else(|_| Err(Refusal::missing("an answer"))),
+        // A panic goes where it would without the thread: to the C boundary.
+        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         // No thread can be had. An interrupted call is likely to be the least of that program's troubles.
         Err(_) => ask(),
     }
