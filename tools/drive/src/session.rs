@@ -1,5 +1,9 @@
 //! What the drive says to each message of a connection.
 
+mod checks;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
@@ -7,15 +11,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
-use crate::access::AccessList;
 use crate::batches::Batches;
 use crate::device::Device;
 use crate::operations::{self, Done, Failure, PinRequest, Request};
-use crate::protocol::{
-    AuthType, Body, Command, Header, HmacAuth, Message, MessageType, PowerLevel, Status, StatusCode,
-};
-use crate::settings::Settings;
+use crate::protocol::{AuthType, Body, Command, Header, HmacAuth, Message, MessageType, Status, StatusCode};
 use crate::statistics::Seen;
+use checks::{check_batches, check_hmac, check_lock, check_numbers, check_state};
 
 /// How long a command with a PIN may be, in bytes. It says next to nothing.
 const MAX_PIN_COMMAND: usize = 4096;
@@ -361,145 +362,10 @@ fn no_header() -> Failure {
     Failure::new(StatusCode::HeaderRequired, "command without a header")
 }
 
-/// Whether a request is meant for this connection, and a new one. `last` is the
-/// last sequence; it becomes that of the request.
-fn check_numbers(header: &Header, connection_id: i64, last: &mut Option<u64>) -> Result<(), Failure> {
-    // A client may leave out the connection ID, but a wrong one means that it
-    // has mixed up its connections.
-    if header.connection_id.is_some_and(|id| id != connection_id) {
-        return Err(Failure::invalid("the connection ID is not this connection's"));
-    }
-    let sequence = header.sequence();
-    // Only growing numbers protect from requests that are sent again by someone
-    // who has overheard them.
-    if let Some(last) = *last
-        && sequence <= last
-    {
-        return Err(Failure::invalid(format!("sequence {sequence} is not above the last one, {last}")));
-    }
-    *last = Some(sequence);
-    Ok(())
-}
-
-/// Whether the connection's batches, if there are any, are still open. The
-/// protocol wants it said as soon as possible when they are not, and whatever
-/// was to come of them, the client cannot count on it any more.
-fn check_batches(batches: &mut Batches) -> Result<(), Failure> {
-    if batches.drop_discarded() {
-        let reason =
-            "the drive was locked, unlocked, erased or given new access control lists while a batch was open";
-        return Err(Failure { close: true, ..Failure::new(StatusCode::InvalidBatch, reason) });
-    }
-    Ok(())
-}
-
-fn check_lock(settings: &Settings) -> Result<(), Failure> {
-    if settings.locked() {
-        Err(Failure::new(StatusCode::DeviceLocked, "the drive is locked"))
-    } else {
-        Ok(())
-    }
-}
-
-/// Whether the drive, as it is, takes a request.
-fn check_state(header: &Header, settings: &Settings) -> Result<(), Failure> {
-    if settings.power_level == PowerLevel::Hibernate && header.message_type() != MessageType::SetPowerLevel {
-        return Err(Failure::new(StatusCode::Hibernate, "the drive hibernates"));
-    }
-    if header.cluster_version() != settings.cluster_version {
-        return Err(Failure::new(
-            StatusCode::VersionFailure,
-            format!("the cluster version is {}", settings.cluster_version),
-        ));
-    }
-    Ok(())
-}
-
-fn check_hmac<'a>(
-    requester: Option<&'a AccessList>,
-    command: &[u8],
-    hmac: Option<&[u8]>,
-) -> Result<&'a AccessList, Failure> {
-    let failure = |reason: &'static str| Failure::new(StatusCode::HmacFailure, reason);
-    let requester = requester.ok_or_else(|| failure("unknown identity"))?;
-    let hmac = hmac.ok_or_else(|| failure("missing HMAC"))?;
-    if requester.key.verify(command, hmac) { Ok(requester) } else { Err(failure("wrong HMAC")) }
-}
-
 fn terminated(reason: impl Into<Cow<'static, str>>) -> Failure {
     Failure::new(StatusCode::ConnectionTerminated, reason)
 }
 
 fn status(code: StatusCode, reason: Option<String>) -> Status {
     Status { code: Some(code.into()), status_message: reason, detailed_message: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
-    use std::sync::mpsc::{self, RecvTimeoutError};
-    use std::thread;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::config::Config;
-    use crate::protocol::{Answer, DEFAULT_KEY, Encoded, HmacKey, RequestBuilder};
-
-    fn ask(session: &mut Session, request: &Encoded) -> Option<(StatusCode, bool)> {
-        let reply = session.handle(&request.message, Ok(Cow::Borrowed(b"")))?;
-        let answer = Answer::decode(&reply.message.encode_to_vec(), &HmacKey::new(DEFAULT_KEY)).unwrap();
-        assert_eq!(answer.unsolicited, reply.close);
-        Some((answer.status(), reply.close))
-    }
-
-    #[test]
-    fn changes_wait_while_settings_take_effect() {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let device = Arc::new(Device::new(&Config::default(), address).unwrap());
-        let mut builder = RequestBuilder::new(1);
-        let mut with_batch = Session::new(Arc::clone(&device), 1);
-        ask(&mut with_batch, &builder.start_batch(7));
-        ask(&mut with_batch, &builder.put_in_batch(7, b"of the batch", 0));
-        let session = || Session::new(Arc::clone(&device), 1);
-        let cases = [
-            (with_batch, builder.end_batch(7, 1), Some((StatusCode::InvalidBatch, true))),
-            (session(), builder.put(b"key", 0), Some((StatusCode::Success, false))),
-            (session(), builder.delete(b"other"), Some((StatusCode::NotFound, false))),
-        ];
-        let (said, answers) = mpsc::channel();
-        thread::scope(|scope| {
-            let alone = device.alone();
-            for (mut session, request, expected) in cases {
-                let said = said.clone();
-                scope.spawn(move || said.send((ask(&mut session, &request), expected)));
-            }
-            // None of them must get on now.
-            let early = answers.recv_timeout(Duration::from_millis(50));
-            device.open_batches.discard();
-            drop(alone);
-            assert_eq!(early, Err(RecvTimeoutError::Timeout));
-            for _ in 0..3 {
-                let (answer, expected) = answers.recv().unwrap();
-                assert_eq!(answer, expected);
-            }
-        });
-        assert_eq!(device.store.get(b"of the batch"), Ok(None));
-    }
-
-    #[test]
-    fn a_connection_whose_batch_was_discarded_ends() {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let device = Arc::new(Device::new(&Config::default(), address).unwrap());
-        let mut builder = RequestBuilder::new(1);
-        let mut with_batch = Session::new(Arc::clone(&device), 1);
-        let mut without = Session::new(Arc::clone(&device), 1);
-        let success = Some((StatusCode::Success, false));
-        assert_eq!(ask(&mut with_batch, &builder.start_batch(7)), success);
-        assert_eq!(ask(&mut with_batch, &builder.put_in_batch(7, b"key", 0)), None);
-        device.open_batches.discard();
-        assert_eq!(ask(&mut without, &builder.noop()), success);
-        let farewell = Some((StatusCode::InvalidBatch, true));
-        assert_eq!(ask(&mut with_batch, &builder.end_batch(7, 1)), farewell);
-        assert_eq!(device.store.get(b"key"), Ok(None));
-    }
 }
