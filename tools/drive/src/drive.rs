@@ -121,7 +121,13 @@ impl Drive {
     ///
     /// A request that is on its way while its connection closes may meet a
     /// reset instead of an answer.
-    pub fn stop(mut self, grace: Duration) {
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot make all changes durable, or could not at some time
+    /// before: then changes are lost whose answers did not promise that they
+    /// last.
+    pub fn stop(mut self, grace: Duration) -> io::Result<()> {
         self.shared.device.stopping.store(true, Ordering::SeqCst);
         self.stop_accepting();
         // A read that waits returns now. What has arrived can still be read.
@@ -129,6 +135,7 @@ impl Drive {
         // Last, so that whatever a command does, connections end meanwhile.
         self.control = None;
         self.running.wait(Some(grace));
+        self.shared.device.store.sync()
     }
 
     fn stop_accepting(&mut self) {

@@ -123,9 +123,9 @@ fn run(arguments: &Arguments, printer: Printer, messages: Messages) -> io::Resul
             Event::Interval => reporter.print(drive.statistics(), false),
         }
     }
-    drive.stop(arguments.grace);
+    let stopped = drive.stop(arguments.grace);
     reporter.finish();
-    Ok(())
+    stopped
 }
 
 /// A time in seconds, with or without a fraction.

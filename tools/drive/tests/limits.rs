@@ -196,7 +196,7 @@ fn an_answer_that_is_delayed_keeps_its_part_of_the_budget() {
     assert!((0..1000).all(|_| held()));
     // The delay ends with the drive, and what was held is sent.
     thread::scope(|scope| {
-        scope.spawn(move || drive.stop(PATIENCE));
+        scope.spawn(move || drive.stop(PATIENCE).unwrap());
         assert!(expect_answer(&mut client, &request) == (StatusCode::Success, vec![5; MIB]));
         drop(client);
     });

@@ -331,7 +331,7 @@ fn a_pause_ends_with_the_drive_and_its_answer_is_sent() {
     while drive.connections()[0].idle {
         thread::yield_now();
     }
-    drive.stop(Duration::from_secs(20));
+    drive.stop(Duration::from_secs(20)).unwrap();
     assert_eq!(client.receive().unwrap().0.ack_sequence(), Some(1));
     assert_eq!(client.expect_farewell().status(), StatusCode::Shutdown);
 }

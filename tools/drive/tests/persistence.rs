@@ -250,6 +250,28 @@ fn a_full_disk_store_has_no_space_later_either() {
 }
 
 #[test]
+fn a_drive_that_has_lost_changes_does_not_end_well() {
+    let dir = TempDir::new("lost");
+    let drive = command(&dir);
+    let mut shell = Command::new("sh");
+    // Writing beyond a file's limit fails, with the signal for it ignored.
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\""]);
+    shell.arg(drive.get_program()).args(drive.get_args());
+    let mut program = Program::spawn(&mut shell);
+    let mut client = Client::connect_to(program.address);
+    // Larger than the limit in whatever unit the shell has it. Nothing is promised, so it may be answered.
+    let value = vec![7; 1 << 20];
+    for n in 0..24_u64 {
+        let key_value = forced(&n.to_be_bytes(), Synchronization::WriteBack);
+        let request = client.builder.key_value(MessageType::Put, key_value, value.len() as u32);
+        let status = client.ask(&request, &value).0.status();
+        assert!([StatusCode::Success, StatusCode::InternalError].contains(&status), "{status:?}");
+    }
+    kill_process(Pid::from_child(&program.child), Signal::TERM).unwrap();
+    assert_eq!(program.child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
 fn a_directory_belongs_to_one_drive() {
     let dir = TempDir::new("one");
     let mut program = Program::start(&dir, &[]);

@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn stop(drive: Drive, grace: Duration) -> Receiver<()> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        drive.stop(grace);
+        drive.stop(grace).unwrap();
         let _ = sender.send(());
     });
     receiver
@@ -72,7 +72,7 @@ fn nobody_can_connect_afterwards() {
     // the port when it is free again.
     let drive = start_with(Config { address: ([127, 0, 0, 78], 0).into(), ..Config::default() });
     let address = drive.local_addr();
-    drive.stop(HOUR);
+    drive.stop(HOUR).unwrap();
     assert!(TcpStream::connect(address).is_err());
 }
 
