@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
+use super::range::{borrowed, bound};
 use super::{Done, Failure, Request};
 use crate::patience::Patience;
 use crate::protocol::{Body, Permission, Range, StatusCode};
@@ -26,9 +27,8 @@ pub(super) fn scan(request: Request<'_>) -> Result<Done, Failure> {
         if patience.is_over() {
             return Err(unfinished(reached));
         }
-        let borrowed = (start.as_ref().map(|key| &key[..]), end.as_ref().map(|key| &key[..]));
         let may = |key: &[u8]| request.requester.allows(Permission::Range, Some(key), request.secure);
-        let looked = request.device.store.look(borrowed.0, borrowed.1, false, STEP, may)?;
+        let looked = request.device.store.look(borrowed(&start), borrowed(&end), false, STEP, may)?;
         for key in looked.accepted {
             if patience.is_over() {
                 return Err(unfinished(reached));
@@ -47,14 +47,6 @@ pub(super) fn scan(request: Request<'_>) -> Result<Done, Failure> {
 pub(super) fn optimize(request: Request<'_>) -> Result<Done, Failure> {
     request.authorize(Permission::Range, None)?;
     Ok(Done::default())
-}
-
-fn bound(key: &Option<Bytes>, inclusive: bool) -> Bound<Bytes> {
-    match key {
-        None => Bound::Unbounded,
-        Some(key) if inclusive => Bound::Included(key.clone()),
-        Some(key) => Bound::Excluded(key.clone()),
-    }
 }
 
 /// Says from where on to go on: a scan of all keys after this one.

@@ -30,9 +30,10 @@ pub(super) fn get_key_range(request: Request<'_>) -> Result<Done, Failure> {
     };
     let start = bound(&range.start_key, range.start_key_inclusive());
     let end = bound(&range.end_key, range.end_key_inclusive());
-    let mut keys = request.device.store.keys(start, end, range.reverse(), max, |key| {
-        request.requester.allows(Permission::Range, Some(key), request.secure)
-    })?;
+    let mut keys =
+        request.device.store.keys(borrowed(&start), borrowed(&end), range.reverse(), max, |key| {
+            request.requester.allows(Permission::Range, Some(key), request.secure)
+        })?;
     keys.truncate(fitting(&keys, bounds.max_message_size as usize - ENVELOPE));
     // Without keys there is no range in the answer, as the protocol has it.
     // libkinetic's iterator depends on that: it takes the missing range for
@@ -44,12 +45,18 @@ pub(super) fn get_key_range(request: Request<'_>) -> Result<Done, Failure> {
     Ok(Done { body, ..Done::default() })
 }
 
-fn bound(key: &Option<Bytes>, inclusive: bool) -> Bound<&[u8]> {
+/// One of a range's ends.
+pub(super) fn bound(key: &Option<Bytes>, inclusive: bool) -> Bound<Bytes> {
     match key {
         None => Bound::Unbounded,
-        Some(key) if inclusive => Bound::Included(key),
-        Some(key) => Bound::Excluded(key),
+        Some(key) if inclusive => Bound::Included(key.clone()),
+        Some(key) => Bound::Excluded(key.clone()),
     }
+}
+
+/// The same for the store.
+pub(super) fn borrowed(bound: &Bound<Bytes>) -> Bound<&[u8]> {
+    bound.as_ref().map(|key| &key[..])
 }
 
 /// How many of the keys fit into `room` bytes of a message. A client that gets
