@@ -24,7 +24,7 @@ PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 .DEFAULT_GOAL := all
 .PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-valgrind test-install fuzz model \
-	lint header symbols install uninstall clean
+	lint deny header symbols install uninstall clean
 
 all: build ## build the libraries, the drive and the demo
 
@@ -82,6 +82,9 @@ lint: build ## check format, clippy, the header and the exported symbols
 	@tools/symbols.sh $(RELEASE) | diff -u docs/symbols.txt - || { echo "the exported symbols are not those of docs/symbols.txt: run 'make symbols' if that is meant" >&2; exit 1; }
 	@listed=$$(echo | rustc --crate-type staticlib --print native-static-libs -o $(TARGET)/empty.a - 2>&1 | sed -n 's/.*native-static-libs: //p'); \
 	[ "$$listed" = "$(PRIVATE_LIBS)" ] || { echo "rustc's native static libraries are $$listed: mend PRIVATE_LIBS in the Makefile" >&2; exit 1; }
+
+deny: need ## check licences, bans, sources and known vulnerabilities of all dependencies
+	tools/deny.sh $(TARGET)/deny
 
 header: need ## bring the committed C header up to date
 	KTLI_URING_HEADER=$(abspath $(HEADER)) $(CARGO) build --release
