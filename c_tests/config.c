@@ -2,7 +2,8 @@
  * Options from C and from the environment: sizes, ranges, who beats whom, and the lines that complain.
  * SPDX-License-Identifier: MIT OR Apache-2.0
  * Fails when config.rs takes a value out of its range, changes something beyond `size`, lets the program
- * beat the environment, or complains without the variable, the value and the range.
+ * beat the environment, complains without the variable, the value and the range, or reads the environment in a
+ * program that has more rights than who runs it.
  */
 #include "harness.h"
 
@@ -162,6 +163,29 @@ static void environment_strategy(void)
 	CHECK_EQ(lines, 0);
 }
 
+/* ---- A program with more rights than who runs it. ---- */
+
+static void in_secure_program(void)
+{
+	struct ktli_uring_config config = options();
+
+	CHECK_EQ(config.send_timeout, 25000);
+	config.linger = 60001;
+	/* KTLI_URING_LOG=off is not heard either. */
+	CHECK_FAILS(ktli_uring_configure(&config), EINVAL);
+	check_line(1, "linger", "60001", "60000");
+	_exit(0); /* a leak check may not look into such a process */
+}
+
+/* The kernel takes a program for one as soon as real and effective user differ when it is executed. */
+static void secure_program(void)
+{
+	setenv("KTLI_URING_LOG", "off", 1);
+	CHECK(setresuid(65534, 0, 0) == 0);
+	execl("/proc/self/exe", "config", "secure", (char *)NULL);
+	FAIL("cannot execute itself: %s", strerror(errno));
+}
+
 static void run(void (*test)(void), const char *name, const char *value)
 {
 	int status;
@@ -182,9 +206,13 @@ static void run(void (*test)(void), const char *name, const char *value)
 	CHECK_EQ(status, 0);
 }
 
-int main(void)
+int main(int count, char **words)
 {
 	begin();
+	if (count > 1 && strcmp(words[1], "secure") == 0) {
+		ktli_uring_set_log(note, &lines);
+		in_secure_program();
+	}
 	run(defaults, NULL, NULL);
 	run(sizes, NULL, NULL);
 	run(ranges, NULL, NULL);
@@ -193,5 +221,9 @@ int main(void)
 	run(environment_no_word, "KTLI_URING_BACKEND", "sockets");
 	run(environment_spin, "KTLI_URING_SPIN", "50");
 	run(environment_strategy, "KTLI_URING_SEND", "chunked");
+	if (geteuid() == 0 && !on_valgrind()) /* which /proc/self/exe would be there */
+		run(secure_program, "KTLI_URING_SEND_TIMEOUT", "1234");
+	else
+		printf("not root: not tried with more rights than who runs it\n");
 	return 0;
 }

@@ -2,7 +2,8 @@
 //!
 //! An environment variable beats what the program set through `ktli_uring_configure`: it is the word
 //! of whoever runs the program. The environment is read once, when the first session is opened or the
-//! options are first asked for; a connection keeps the options with which it was made.
+//! options are first asked for; a connection keeps the options with which it was made. In a program that
+//! has more rights than whoever runs it (setuid, setgid, file capabilities) it is not read at all.
 
 use std::sync::{Mutex, OnceLock};
 
@@ -10,6 +11,7 @@ use log::warn;
 
 use crate::{
     ring::setup::Sqpoll,
+    socket::calls,
     sync::{lock, lock_soon},
 };
 
@@ -221,6 +223,9 @@ fn environment(options: Options, complain: bool) -> Options {
     // Read once: the environment may be changed later by threads that this library cannot stop.
     static VARIABLES: OnceLock<Vec<(String, String)>> = OnceLock::new();
     let variables = VARIABLES.get_or_init(|| {
+        if calls::is_privileged_for_another() {
+            return Vec::new();
+        }
         std::env::vars_os()
             .filter_map(|(name, value)| {
                 let name = name.into_string().ok()?;

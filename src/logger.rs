@@ -51,7 +51,8 @@ pub fn install() {
         if log::set_logger(&LOGGER).is_err() {
             return;
         }
-        let (level, complaint) = level(std::env::var("KTLI_URING_LOG").ok().as_deref());
+        let named = std::env::var("KTLI_URING_LOG").ok().filter(|_| !calls::is_privileged_for_another());
+        let (level, complaint) = level(named.as_deref());
         log::set_max_level(level);
         if let Some(complaint) = complaint {
             warn!("{complaint}");

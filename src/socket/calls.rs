@@ -295,6 +295,13 @@ fn with_blocked<R>(set: &libc::sigset_t, f: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Does this program have rights that whoever started it has not (setuid, setgid, file capabilities)? Then its
+/// environment is a stranger's.
+pub fn is_privileged_for_another() -> bool {
+    // SAFETY: No pointers are involved; the C library knows this entry of the auxiliary vector since the start.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// Makes the kernel call `f` in the child after every fork. `f` must be async-signal-safe.
 pub fn after_fork_in_child(f: extern "C" fn()) {
     unsafe extern "C" {
