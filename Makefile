@@ -3,6 +3,9 @@
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/ktli-uring
 DESTDIR ?=
 CARGO ?= cargo
 CC ?= cc
@@ -15,6 +18,8 @@ SHARED := libktli_uring.so
 PRELOAD := libktli_uring_preload.so
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 SONAME := $(SHARED).0
+# The programs that are installed.
+TOOLS := kinetic-drive ktli-bench
 # Where the benchmark writes; the results that the documentation shows are in docs/bench.
 BENCH_OUT ?= $(TARGET)/bench
 # How long each of the fuzz targets runs, in seconds.
@@ -24,7 +29,7 @@ PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 .DEFAULT_GOAL := all
 .PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-valgrind test-install fuzz model \
-	lint deny header symbols install uninstall clean
+	lint deny header symbols install uninstall install-lib install-dev install-tools man clean
 
 all: build ## build the libraries, the drive and the demo
 
@@ -92,22 +97,44 @@ header: need ## bring the committed C header up to date
 symbols: build ## bring the committed list of exported symbols up to date
 	tools/symbols.sh $(RELEASE) > docs/symbols.txt
 
-install: build ## install libraries, header and pkg-config file (PREFIX, LIBDIR, DESTDIR)
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+install: build man ## install everything (PREFIX, LIBDIR, INCLUDEDIR, BINDIR, MANDIR, DOCDIR, DESTDIR)
+	@$(MAKE) -s --no-print-directory install-lib install-dev install-tools
+
+# The three parts, as distributions package them. They install what `build` and `man` have made.
+install-lib:
+	install -d $(DESTDIR)$(LIBDIR)
 	install -m 755 $(RELEASE)/$(SHARED) $(DESTDIR)$(LIBDIR)/$(SHARED).$(VERSION)
 	ln -sf $(SHARED).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/$(SHARED)
 	install -m 755 $(RELEASE)/$(PRELOAD) $(DESTDIR)$(LIBDIR)/$(PRELOAD)
+
+install-dev:
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(DOCDIR)/examples
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/$(SHARED)
 	install -m 644 $(RELEASE)/libktli_uring.a $(DESTDIR)$(LIBDIR)/libktli_uring.a
 	install -m 644 $(HEADER) $(DESTDIR)$(INCLUDEDIR)/ktli_uring.h
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	    -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(PRIVATE_LIBS)|' ktli-uring.pc.in \
 	    > $(DESTDIR)$(LIBDIR)/pkgconfig/ktli-uring.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/ktli-uring.pc
+	install -m 644 $(TARGET)/man/*.3 $(DESTDIR)$(MANDIR)/man3
+	install -m 644 examples/*.c $(DESTDIR)$(DOCDIR)/examples
+
+install-tools:
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man7
+	install -m 755 $(addprefix $(RELEASE)/,$(TOOLS)) $(DESTDIR)$(BINDIR)
+	install -m 644 docs/man/ktli-uring.7 $(DESTDIR)$(MANDIR)/man7
 
 uninstall: ## remove what install has put there
 	rm -f $(DESTDIR)$(LIBDIR)/$(SHARED).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SHARED) \
 	    $(DESTDIR)$(LIBDIR)/$(PRELOAD) $(DESTDIR)$(LIBDIR)/libktli_uring.a \
-	    $(DESTDIR)$(INCLUDEDIR)/ktli_uring.h $(DESTDIR)$(LIBDIR)/pkgconfig/ktli-uring.pc
+	    $(DESTDIR)$(INCLUDEDIR)/ktli_uring.h $(DESTDIR)$(LIBDIR)/pkgconfig/ktli-uring.pc \
+	    $(DESTDIR)$(MANDIR)/man3/ktli_uring_*.3 $(DESTDIR)$(MANDIR)/man7/ktli-uring.7 \
+	    $(addprefix $(DESTDIR)$(BINDIR)/,$(TOOLS))
+	rm -rf $(DESTDIR)$(DOCDIR)
+
+man: ## make the manual pages of the C functions from the header
+	@rm -rf $(TARGET)/man
+	@tools/man.sh $(HEADER) $(TARGET)/man
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -23,7 +23,8 @@ check() {
 
 "$make" -s install DESTDIR="$root" PREFIX=/usr LIBDIR=/usr/lib
 for file in lib/libktli_uring.so lib/libktli_uring.so.0 lib/libktli_uring.a lib/libktli_uring_preload.so \
-    include/ktli_uring.h lib/pkgconfig/ktli-uring.pc; do
+    include/ktli_uring.h lib/pkgconfig/ktli-uring.pc share/man/man7/ktli-uring.7 share/man/man3/ktli_uring_send.3 \
+    bin/kinetic-drive; do
     check "$file is installed" [ -f "$root/usr/$file" ]
 done
 soname=$(readelf -d "$root/usr/lib/libktli_uring.so" | sed -n 's/.*soname: \[\(.*\)\]/\1/p')
@@ -66,6 +67,22 @@ needed=$(readelf -d "$root/static" | grep -c 'NEEDED.*ktli_uring' || true)
 check "the static program does without the shared library" [ "$needed" = 0 ]
 printed=$("$root/static")
 check "a program runs on the static library" [ "$printed" = "$version" ]
+
+tools/test-examples.sh "$root" "$root/examples"
+# A page for every function, which man can show without a complaint; and every variable in the one of section 7.
+while read -r function; do
+    [ -f "$root/usr/share/man/man3/$function.3" ] || check "$function has a manual page" false
+done < <(sed -n 's/^  \(ktli_uring_[a-z_]*\)$/\1/p' docs/symbols.txt | sort -u)
+check "every function has a manual page" true
+if command -v man >/dev/null; then
+    complaints=$(for page in "$root"/usr/share/man/man?/*; do MANROFFSEQ='' man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null; done)
+    check "man has nothing to complain about $complaints" [ -z "$complaints" ]
+fi
+# shellcheck disable=SC2016 # a backquote of Markdown's
+while read -r variable; do
+    grep -q "$variable" docs/man/ktli-uring.7 || check "$variable is in ktli-uring(7)" false
+done < <(sed -n 's/^| `\(KTLI_URING_[A-Z_]*\)`.*/\1/p' README.md)
+check "ktli-uring(7) has the README's variables" true
 
 "$make" -s uninstall DESTDIR="$root" PREFIX=/usr LIBDIR=/usr/lib
 left=$(find "$root/usr" -type f -o -type l)
