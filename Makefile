@@ -29,7 +29,7 @@ PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 .DEFAULT_GOAL := all
 .PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-valgrind test-install fuzz model \
-	lint deny header symbols install uninstall install-lib install-dev install-tools man clean
+	lint deny header symbols install uninstall install-lib install-dev install-tools man deb dist test-packages clean
 
 all: build ## build the libraries, the drive and the demo
 
@@ -135,6 +135,15 @@ uninstall: ## remove what install has put there
 man: ## make the manual pages of the C functions from the header
 	@rm -rf $(TARGET)/man
 	@tools/man.sh $(HEADER) $(TARGET)/man
+
+deb: ## make Debian packages of this commit, the same bytes wherever they are built
+	tools/deb.sh $(TARGET)/deb
+
+dist: ## make a source archive that builds without a network
+	tools/dist.sh $(TARGET)/dist
+
+test-packages: ## build the source archive twice, compare the packages, install them, use them, remove them
+	tools/test-packages.sh $(TARGET)/packages-test
 
 clean: ## remove what was built
 	$(CARGO) clean
