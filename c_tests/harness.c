@@ -2,9 +2,11 @@
 #include "harness.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 void fail(const char *file, int line, const char *format, ...)
@@ -218,6 +220,20 @@ void peer_write_slowly(struct peer *peer, const void *from, size_t bytes, size_t
 	for (size_t done = 0; done < bytes; done += piece) {
 		peer_write(peer, (const char *)from + done, bytes - done < piece ? bytes - done : piece);
 		sleep_ms(pause_ms);
+	}
+}
+
+void peer_await_delivery(struct peer *peer)
+{
+	double begun = now();
+	int left;
+
+	for (;;) {
+		CHECK(ioctl(peer->fd, SIOCOUTQ, &left) == 0);
+		if (left == 0)
+			return;
+		CHECK_TIME(now() - begun, 0, 20);
+		usleep(200);
 	}
 }
 

@@ -141,6 +141,8 @@ size_t peer_peek(struct peer *peer, size_t most);
 void peer_write(struct peer *peer, const void *from, size_t bytes);
 /* Writes pieces of `piece` bytes with pauses. */
 void peer_write_slowly(struct peer *peer, const void *from, size_t bytes, size_t piece, int pause_ms);
+/* Waits until the other side's kernel has got everything: a reset destroys what it has not. */
+void peer_await_delivery(struct peer *peer);
 void peer_close(struct peer *peer);
 void peer_reset(struct peer *peer); /* SO_LINGER 0: the other side gets ECONNRESET */
 void peer_end(struct peer *peer);   /* closes all that is open */
