@@ -19,7 +19,7 @@ PRELOAD := libktli_uring_preload.so
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 SONAME := $(SHARED).0
 # The programs that are installed.
-TOOLS := kinetic-drive ktli-bench
+TOOLS := ktli-uring kinetic-drive ktli-bench
 # Where the benchmark writes; the results that the documentation shows are in docs/bench.
 BENCH_OUT ?= $(TARGET)/bench
 # How long each of the fuzz targets runs, in seconds.

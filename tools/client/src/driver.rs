@@ -7,6 +7,7 @@ use std::{
 };
 
 use ktli_uring::ffi::{
+    control::{ktli_uring_config, ktli_uring_configure, ktli_uring_get_config},
     statistics::{ktli_uring_statistics, ktli_uring_stats},
     types::{kiovec, ktli_driver_fns},
 };
@@ -36,6 +37,26 @@ fn calls(dh: *mut c_void) -> u64 {
         }
         statistics.system_calls
     }
+}
+
+/// The options of this project's driver that are in force.
+pub fn config() -> io::Result<ktli_uring_config> {
+    // SAFETY: All bytes zero is a valid structure of numbers, its size is set before the call, and the driver fills
+    // in no more than that.
+    unsafe {
+        let mut config: ktli_uring_config = std::mem::zeroed();
+        config.size = size_of_val(&config);
+        check(ktli_uring_get_config(&mut config))?;
+        Ok(config)
+    }
+}
+
+/// Changes them, for sessions that connect from now on. The environment beats what is set here.
+pub fn configure(change: impl FnOnce(&mut ktli_uring_config)) -> io::Result<()> {
+    let mut config = config()?;
+    change(&mut config);
+    // SAFETY: The structure lives through the call, and tells its size.
+    check(unsafe { ktli_uring_configure(&config) }).map(drop)
 }
 
 /// The socket driver's flow.
@@ -82,8 +103,12 @@ impl Driver {
 impl Handle {
     /// Connects to `address`.
     pub fn connect(&self, address: SocketAddr) -> io::Result<()> {
-        let host = CString::new(address.ip().to_string())?;
-        let port = CString::new(address.port().to_string())?;
+        self.connect_to(&address.ip().to_string(), address.port())
+    }
+
+    /// Connects to a host, which the driver looks up.
+    pub fn connect_to(&self, host: &str, port: u16) -> io::Result<()> {
+        let (host, port) = (CString::new(host)?, CString::new(port.to_string())?);
         let (host, port) = (host.as_ptr().cast_mut(), port.as_ptr().cast_mut());
         check(call!(self.table, ktli_dfns_connect(self.dh, host, port, 0))).map(drop)
     }

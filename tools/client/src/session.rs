@@ -47,11 +47,16 @@ pub struct Session {
 impl Session {
     /// Opens a session of `driver`, starts its threads and connects it.
     pub fn connect(driver: Driver, address: SocketAddr) -> io::Result<Session> {
+        Session::connect_to(driver, &address.ip().to_string(), address.port())
+    }
+
+    /// The same, to a host that the driver looks up.
+    pub fn connect_to(driver: Driver, host: &str, port: u16) -> io::Result<Session> {
         let handle = Arc::new(driver.open()?);
         let stop = Arc::new(AtomicBool::new(false));
         let (requests, queue) = mpsc::channel();
         let (results, answers) = mpsc::channel();
-        handle.connect(address)?;
+        handle.connect_to(host, port)?;
         let threads = vec![
             thread::spawn({
                 let (handle, results) = (Arc::clone(&handle), results.clone());
@@ -69,6 +74,11 @@ impl Session {
     pub fn submit(&self, request: Request) -> io::Result<()> {
         let requests = self.requests.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         requests.send(request).map_err(|_| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Disconnects: calls in progress return.
+    pub fn disconnect(&self) -> io::Result<()> {
+        self.handle.as_ref().ok_or(io::ErrorKind::NotConnected)?.disconnect()
     }
 
     /// The next answer, in the order in which they come.
