@@ -52,6 +52,8 @@ pub struct Config {
     pub dir: Option<PathBuf>,
     /// Who may send requests. The default is identity 1 with key `asdfasdf`.
     pub identities: Vec<Identity>,
+    /// Where to serve TLS besides, and how. The default is nowhere.
+    pub tls: Option<Tls>,
     /// Whether to accept over a plain connection what the protocol allows over
     /// TLS only: PINs and changes of access control lists. The default is not
     /// to.
@@ -64,6 +66,25 @@ pub struct Config {
     /// Where in the file system to listen for commands that change faults and
     /// connections while the drive runs. The default is nowhere.
     pub control: Option<PathBuf>,
+}
+
+/// How a drive serves TLS, versions 1.2 and 1.3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Where to listen; port 0 picks a free one.
+    pub address: SocketAddr,
+    /// The certificate to show. Without one the drive makes one that vouches
+    /// for itself, with a new key, each time it is started.
+    pub files: Option<TlsFiles>,
+}
+
+/// Where a certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// A PEM file with the certificate, and after it those that vouch for it.
+    pub certificate: PathBuf,
+    /// A PEM file with its private key.
+    pub key: PathBuf,
 }
 
 /// Someone who may send requests. Debug output does not have the key.
@@ -92,6 +113,7 @@ impl Default for Config {
             capacity: 1 << 30,
             dir: None,
             identities: vec![Identity { id: DEFAULT_IDENTITY, key: DEFAULT_KEY.to_vec() }],
+            tls: None,
             trust_plain: false,
             messages: Messages::default(),
             faults: Faults::default(),

@@ -7,11 +7,9 @@ mod waiting;
 
 use std::borrow::Cow;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-use rustix::io::ioctl_fionread;
 
 use crate::budget::{Claim, LARGE};
 use crate::config::MAX_VALUE_SIZE_CEILING;
@@ -23,7 +21,8 @@ use crate::operations::Failure;
 use crate::output::Output;
 use crate::protocol::{FrameError, PDU_SIZE, Pdu};
 use crate::session::Session;
-use crate::socket;
+use crate::socket::{self, Deadline};
+use crate::wire::Wire;
 
 /// How many bytes of answers are collected at most before they are sent.
 const FLUSH_AT: usize = 256 << 10;
@@ -34,6 +33,8 @@ enum End {
     Eof,
     /// The drive closes it.
     Close,
+    /// The same as if it died: TLS does not hear of it.
+    Cut,
     /// The drive resets it.
     Reset,
 }
@@ -49,7 +50,7 @@ type Value<'a> = Result<Cow<'a, [u8]>, Failure>;
 
 struct Connection<'a> {
     id: i64,
-    stream: &'a TcpStream,
+    stream: &'a Wire,
     peer: SocketAddr,
     device: &'a Device,
     desk: &'a Desk,
@@ -74,14 +75,18 @@ struct Connection<'a> {
 /// `stream`, with which the connection ends for the client, too.
 pub(crate) fn serve(
     id: i64,
-    stream: &TcpStream,
+    stream: &Wire,
     peer: SocketAddr,
     desk: &Desk,
     device: &Device,
     session: Session,
 ) -> io::Result<()> {
     let stall_timeout = device.bounds.stall_timeout;
-    socket::prepare(stream, stall_timeout)?;
+    socket::prepare(stream.tcp(), stall_timeout)?;
+    if let Err(error) = stream.shake_hands(Deadline::new(Instant::now(), stall_timeout)) {
+        desk.leave();
+        return no_tls(stream, peer, device, error);
+    }
     let course = Course::new(&device.faults, id);
     let output = Output::new(course.plan(), stall_timeout);
     let mut connection = Connection {
@@ -104,17 +109,48 @@ pub(crate) fn serve(
     let verdict = desk.leave();
     // An end that is meant shows as an error, too.
     let end = match (result, connection.output.end(), verdict) {
-        (Err(_), Some(Ending::Close), _) => End::Close,
+        (Err(_), Some(Ending::Close), _) => End::Cut,
         (Err(_), Some(Ending::Reset), _) => End::Reset,
         (Err(_), _, Some(verdict)) => verdict.into(),
+        (Err(error), ..) if is_wrong_tls(stream, &error) => {
+            drop(connection);
+            return no_tls(stream, peer, device, error);
+        }
         (result, ..) => result.or_else(|error| connection.stalled_output(error))?,
     };
     drop(connection);
     match end {
-        End::Eof => Ok(()),
-        End::Close => socket::close(stream),
-        End::Reset => socket::reset(stream),
+        End::Eof => {
+            stream.say_goodbye();
+            Ok(())
+        }
+        End::Close => {
+            stream.say_goodbye();
+            stream.close()
+        }
+        End::Cut => stream.close(),
+        End::Reset => stream.reset(),
     }
+}
+
+/// Whether a connection has failed because the client does not speak TLS as it has to.
+fn is_wrong_tls(stream: &Wire, error: &io::Error) -> bool {
+    stream.is_secure() && error.kind() == io::ErrorKind::InvalidData
+}
+
+/// Ends a connection for which there is no TLS, or no more. There is no way to tell the client more than TLS has done.
+fn no_tls(stream: &Wire, peer: SocketAddr, device: &Device, error: io::Error) -> io::Result<()> {
+    if is_wrong_tls(stream, &error) {
+        device.counters.count_protocol_error();
+        log::info!("{peer}: TLS: {error}");
+        // So that the client gets the alert.
+        return stream.close();
+    }
+    if socket::is_over(&error) {
+        device.counters.count_stall();
+        log::info!("{peer}: no agreement on TLS in time");
+    }
+    Err(error)
 }
 
 impl Drop for Connection<'_> {
@@ -126,7 +162,8 @@ impl Drop for Connection<'_> {
 impl Connection<'_> {
     fn run(&mut self) -> io::Result<End> {
         let mut input = Input::new();
-        // How many bytes are still to be read before the drive stops.
+        // How many bytes are still to be read before the drive stops; with TLS, some that nobody gets are among
+        // them, and it is the end of the stream that comes then.
         let mut last_bytes = None;
         self.output.push(&self.session.hello());
         loop {
@@ -136,10 +173,10 @@ impl Connection<'_> {
             // Nobody may wait for an answer while the drive waits for input.
             self.settle()?;
             self.flush()?;
-            let buffers = input.capacity() + self.output.capacity();
+            let buffers = input.capacity() + self.output.capacity() + self.stream.capacity();
             self.device.counters.count_buffers(&mut self.counted, buffers);
             if self.device.stopping.load(Ordering::Relaxed) {
-                let left = *last_bytes.get_or_insert(ioctl_fionread(self.stream)?);
+                let left = *last_bytes.get_or_insert(self.stream.unread()?);
                 if left == 0 {
                     return self.stop();
                 }
@@ -163,6 +200,7 @@ impl Connection<'_> {
                 Err(error) if socket::is_over(&error) => {
                     input.rest();
                     self.output.rest();
+                    self.stream.rest();
                 }
                 Err(error) => return Err(error),
             }

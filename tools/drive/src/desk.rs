@@ -8,13 +8,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::faults::Ending;
 use crate::output::Output;
 use crate::session::Reply;
+use crate::wire::Wire;
 
 /// How many messages can wait for a connection's thread.
 const MAIL: usize = 64;
@@ -124,7 +125,7 @@ impl Desk {
 
 impl Desk {
     /// Sends a message as soon as possible.
-    pub fn send(&self, stream: &TcpStream, reply: Reply) -> Delivery {
+    pub fn send(&self, stream: &Wire, reply: Reply) -> Delivery {
         let mut state = self.lock();
         if state.over || state.verdict.is_some() {
             return Delivery::Lost;
@@ -155,15 +156,14 @@ impl Desk {
 
     /// Has the thread end the connection when it has handled what it has read. If that takes it long, most likely
     /// because the client takes no answers, it is made to end.
-    pub fn end(&self, stream: &TcpStream, verdict: Verdict) {
+    pub fn end(&self, stream: &Wire, verdict: Verdict) {
         let mut state = self.lock();
         state.verdict = Some(verdict);
         wake(stream);
         let waited = self.left.wait_timeout_while(state, GRACE, |state| !state.over);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if !state.over {
-            // It may be at its end already.
-            let _ = stream.shutdown(Shutdown::Both);
+            stream.shut_down(Shutdown::Both);
         }
     }
 
@@ -180,10 +180,9 @@ impl Desk {
 }
 
 /// Sends mail as long as the socket takes it without waiting. Returns whether that was all.
-fn send_all(mail: &mut VecDeque<Reply>, output: &mut Output, stream: &TcpStream) -> io::Result<bool> {
+fn send_all(mail: &mut VecDeque<Reply>, output: &mut Output, stream: &Wire) -> io::Result<bool> {
     loop {
-        output.flush_at_once(stream)?;
-        if output.pending() > 0 {
+        if !output.flush_at_once(stream)? {
             return Ok(false);
         }
         let Some(reply) = mail.pop_front() else { return Ok(true) };
@@ -192,15 +191,14 @@ fn send_all(mail: &mut VecDeque<Reply>, output: &mut Output, stream: &TcpStream)
 }
 
 /// Lets a blocked read come to its end. The client notices nothing.
-fn wake(stream: &TcpStream) {
-    // It may be at its end already.
-    let _ = stream.shutdown(Shutdown::Read);
+fn wake(stream: &Wire) {
+    stream.shut_down(Shutdown::Read);
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::sync::mpsc;
     use std::thread;
 
@@ -218,6 +216,7 @@ mod tests {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
         sockopt::set_socket_send_buffer_size(&stream, 64 << 10).unwrap();
+        let stream = Wire::plain(stream);
         let reply = |n| Reply {
             message: Message::default(),
             value: Bytes::from(vec![n; LEN]),
@@ -253,7 +252,7 @@ mod tests {
             }
             output.flush(&stream).unwrap();
             assert!(matches!(desk.park(&mut output, 0), Parked::Idle));
-            stream.shutdown(Shutdown::Both).unwrap();
+            stream.shut_down(Shutdown::Both);
             let expected = [1, 2, 3].map(|n| [&reply(n).pdu().encode()[..], &vec![n; LEN]].concat());
             assert!(reading.join().unwrap() == expected.concat());
         });

@@ -21,6 +21,8 @@ use crate::store::Store;
 /// What all connections of a drive share.
 pub(crate) struct Device {
     pub address: SocketAddr,
+    /// The port for TLS; 0 if there is none.
+    pub tls_port: u16,
     pub bounds: Bounds,
     /// What large requests and answers may occupy.
     pub budget: Budget,
@@ -70,6 +72,7 @@ impl Device {
         let settings = stored_settings(&store, &bounds)?.unwrap_or_else(|| factory.clone());
         Ok(Self {
             address,
+            tls_port: 0,
             bounds,
             budget: Budget::new(config.max_outstanding),
             stopping: AtomicBool::new(false),
@@ -86,6 +89,11 @@ impl Device {
             changing: Mutex::new(()),
             storing: RwLock::new(()),
         })
+    }
+
+    /// The same device, reached over TLS at this port besides.
+    pub fn with_tls_port(self, tls_port: u16) -> Self {
+        Self { tls_port, ..self }
     }
 
     /// To be called before the settings are looked at by a request that may
@@ -225,7 +233,7 @@ impl Device {
             version: text(env!("CARGO_PKG_VERSION")),
             interfaces: vec![interface],
             port: Some(self.address.port().into()),
-            tls_port: Some(0),
+            tls_port: Some(self.tls_port.into()),
             compilation_date: text(""),
             source_hash: text(""),
             world_wide_name: bytes("0"),

@@ -5,7 +5,7 @@ mod live;
 use std::collections::HashMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use crate::protocol::StatusCode;
 use crate::running::{Running, Token};
 use crate::session::Session;
 use crate::statistics::Statistics;
+use crate::wire::{Acceptor, Wire, acceptor};
 
 pub use live::{ConnectionInfo, Delivered};
 
@@ -39,25 +40,36 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// [`Drive::stop`] is the gentle way.
 pub struct Drive {
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     shared: Arc<Shared>,
     running: Arc<Running>,
-    acceptor: Option<JoinHandle<()>>,
+    acceptors: Vec<JoinHandle<()>>,
     control: Option<Control>,
 }
 
 pub(crate) struct Shared {
-    listener: TcpListener,
+    doors: Vec<Door>,
     device: Arc<Device>,
-    /// Whether the listener is closed.
+    /// Whether the doors are closed.
     deaf: AtomicBool,
+    /// The number of the next connection. The first is 1: zero is what clients
+    /// send that do not know theirs yet.
+    next_id: AtomicI64,
     connections: Mutex<HashMap<i64, Open>>,
+}
+
+/// Where clients come in.
+struct Door {
+    listener: TcpListener,
+    /// What starts TLS, if it is spoken here.
+    tls: Option<Acceptor>,
 }
 
 /// An open connection.
 struct Open {
     /// It belongs to the connection's thread: a socket that was closed only
     /// when the drive hears of its end would be late.
-    stream: Weak<TcpStream>,
+    stream: Weak<Wire>,
     desk: Arc<Desk>,
 }
 
@@ -66,8 +78,8 @@ impl Drive {
     ///
     /// # Errors
     ///
-    /// If the address or the control socket cannot be listened on, if no thread
-    /// can be started, if the configuration's `max_value_size` is too large,
+    /// If an address or the control socket cannot be listened on, if no thread
+    /// can be started, if the certificate for TLS cannot be used, if the configuration's `max_value_size` is too large,
     /// its `max_outstanding` too small or the key of an identity empty, or if
     /// its `dir` is in use, has other content than a drive's entries, or cannot
     /// be used.
@@ -75,25 +87,45 @@ impl Drive {
         check(&config)?;
         let listener = TcpListener::bind(config.address)?;
         let address = listener.local_addr()?;
+        let mut doors = vec![Door { listener, tls: None }];
+        let mut tls_address = None;
+        if let Some(tls) = &config.tls {
+            let acceptor = acceptor(tls)?;
+            let listener = TcpListener::bind(tls.address)?;
+            tls_address = Some(listener.local_addr()?);
+            doors.push(Door { listener, tls: Some(acceptor) });
+        }
+        let tls_port = tls_address.map_or(0, |address| address.port());
         let shared = Arc::new(Shared {
-            listener,
-            device: Arc::new(Device::new(&config, address)?),
+            doors,
+            device: Arc::new(Device::new(&config, address)?.with_tls_port(tls_port)),
             deaf: AtomicBool::new(false),
+            next_id: AtomicI64::new(1),
             connections: Mutex::new(HashMap::new()),
         });
         let running = Arc::new(Running::new());
         let control = config.control.as_deref().map(|path| Control::start(path, &shared)).transpose()?;
-        let acceptor = thread::Builder::new().name("accept".to_owned()).stack_size(STACK_SIZE).spawn({
-            let shared = Arc::clone(&shared);
-            let running = Arc::clone(&running);
-            move || accept_all(&shared, &running)
-        })?;
-        Ok(Self { address, shared, running, acceptor: Some(acceptor), control })
+        // If one of the threads cannot be started, the others end with this.
+        let mut drive = Self { address, tls_address, shared, running, acceptors: Vec::new(), control };
+        for door in 0..drive.shared.doors.len() {
+            let accept = thread::Builder::new().name("accept".to_owned()).stack_size(STACK_SIZE);
+            drive.acceptors.push(accept.spawn({
+                let shared = Arc::clone(&drive.shared);
+                let running = Arc::clone(&drive.running);
+                move || accept_all(&shared, &shared.doors[door], &running)
+            })?);
+        }
+        Ok(drive)
     }
 
     /// The address the drive listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address the drive serves TLS on, if it does.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     /// What the drive has done so far. This may be called at any time from any
@@ -105,9 +137,9 @@ impl Drive {
     }
 
     /// Waits until the drive stops by itself, which it never does unless its
-    /// listening socket fails for good.
+    /// listening sockets fail for good.
     pub fn wait(mut self) {
-        if let Some(acceptor) = self.acceptor.take() {
+        for acceptor in self.acceptors.drain(..) {
             // A panic of that thread has been reported by itself already.
             let _ = acceptor.join();
         }
@@ -141,8 +173,10 @@ impl Drive {
     fn stop_accepting(&mut self) {
         self.shared.deaf.store(true, Ordering::SeqCst);
         // Linux lets a blocked accept fail when its socket is shut down.
-        let _ = rustix::net::shutdown(&self.shared.listener, rustix::net::Shutdown::Both);
-        if let Some(acceptor) = self.acceptor.take() {
+        for door in &self.shared.doors {
+            let _ = rustix::net::shutdown(&door.listener, rustix::net::Shutdown::Both);
+        }
+        for acceptor in self.acceptors.drain(..) {
             let _ = acceptor.join();
         }
     }
@@ -188,34 +222,32 @@ impl Shared {
 
     fn shut_down_all(&self, how: Shutdown) {
         for stream in self.connections().values().filter_map(|open| open.stream.upgrade()) {
-            // It may be closed by the client already.
-            let _ = stream.shutdown(how);
+            stream.shut_down(how);
         }
     }
 }
 
-fn accept_all(shared: &Arc<Shared>, running: &Arc<Running>) {
-    // Zero is what clients send that do not know their ID yet.
-    let mut connection_id = 1;
+fn accept_all(shared: &Arc<Shared>, door: &Door, running: &Arc<Running>) {
     loop {
-        let accepted = shared.listener.accept();
+        let accepted = door.listener.accept();
         if shared.deaf.load(Ordering::SeqCst) {
             return;
         }
+        let connection_id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         let result = accepted.and_then(|(stream, peer)| {
             log::debug!("connection {connection_id} from {peer}");
-            start_connection(shared, running, stream, peer, connection_id)
+            start_connection(shared, door, running, stream, peer, connection_id)
         });
         if let Err(error) = result {
             log::warn!("connection {connection_id} failed: {error}");
             thread::sleep(ACCEPT_PAUSE);
         }
-        connection_id += 1;
     }
 }
 
 fn start_connection(
     shared: &Arc<Shared>,
+    door: &Door,
     running: &Arc<Running>,
     stream: TcpStream,
     peer: SocketAddr,
@@ -228,10 +260,17 @@ fn start_connection(
         log::info!("{peer}: one connection more than {max}");
         shared.device.counters.count_refused();
         // It does not matter whether the client hears of it.
-        let _ = refuse(shared, &stream, id);
+        // Over TLS that would take the client's time, so there it only sees
+        // the end.
+        if door.tls.is_none() {
+            let _ = refuse(shared, &stream, id);
+        }
         return Ok(());
     }
-    let stream = Arc::new(stream);
+    let stream = Arc::new(match &door.tls {
+        None => Wire::plain(stream),
+        Some(tls) => Wire::secure(stream, tls)?,
+    });
     let desk = Arc::new(Desk::default());
     let open = Open { stream: Arc::downgrade(&stream), desk: Arc::clone(&desk) };
     let token = Token::new(Arc::clone(running));
@@ -262,7 +301,7 @@ fn refuse(shared: &Shared, stream: &TcpStream, id: i64) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)
 }
 
-fn run_connection(shared: Arc<Shared>, stream: Arc<TcpStream>, peer: SocketAddr, desk: &Desk, id: i64) {
+fn run_connection(shared: Arc<Shared>, stream: Arc<Wire>, peer: SocketAddr, desk: &Desk, id: i64) {
     // Even after a panic the connection has to be closed.
     struct Remove<'a>(&'a Shared, i64);
     impl Drop for Remove<'_> {
@@ -274,6 +313,7 @@ fn run_connection(shared: Arc<Shared>, stream: Arc<TcpStream>, peer: SocketAddr,
 
     let device = &shared.device;
     let session = Session::new(Arc::clone(device), id);
+    let session = if stream.is_secure() { session.over_tls() } else { session };
     match connection::serve(id, &stream, peer, desk, device, session) {
         Ok(()) => log::debug!("connection {id} ended"),
         Err(error) => log::debug!("connection {id} ended: {error}"),

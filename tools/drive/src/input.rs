@@ -2,12 +2,9 @@
 
 use std::io;
 
-use rustix::buffer::spare_capacity;
-use rustix::fd::AsFd;
-use rustix::io::{Errno, read, retry_on_intr};
-
 use crate::protocol::{PDU_SIZE, Pdu};
-use crate::socket::Deadline;
+use crate::socket::{self, Deadline};
+use crate::wire::Source;
 
 /// The size of a new connection's buffer in bytes. It is small because most of
 /// a thousand connections may be idle.
@@ -52,9 +49,9 @@ impl Input {
 
     /// Reads once, as much as there is room for. Returns how many bytes came,
     /// none at the end of the stream.
-    pub fn fill(&mut self, stream: impl AsFd) -> io::Result<usize> {
+    pub fn fill(&mut self, stream: &impl Source) -> io::Result<usize> {
         self.make_room();
-        let count = retry_on_intr(|| read(&stream, &mut self.buffer[self.end..]))?;
+        let count = stream.read(&mut self.buffer[self.end..])?;
         self.end += count;
         Ok(count)
     }
@@ -111,7 +108,7 @@ impl Input {
     /// "Would block" after the deadline, besides what the stream says.
     pub fn read_value(
         &mut self,
-        stream: impl AsFd,
+        stream: &impl Source,
         pdu: Pdu,
         deadline: Deadline,
     ) -> io::Result<Option<Vec<u8>>> {
@@ -126,11 +123,11 @@ impl Input {
                 value.try_reserve_exact(reserve(value.len(), len) - value.len())?;
             }
             // This reads to the uninitialised end of the vector.
-            match retry_on_intr(|| read(&stream, spare_capacity(&mut value))) {
+            match stream.append(&mut value) {
                 Ok(0) => return Ok(None),
                 Ok(_) => {}
-                Err(Errno::AGAIN) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) if socket::is_over(&error) => {}
+                Err(error) => return Err(error),
             }
             if value.len() < len {
                 deadline.check()?;
@@ -161,7 +158,7 @@ impl Input {
     /// # Errors
     ///
     /// "Would block" after the deadline, besides what the stream says.
-    pub fn skip_value(&mut self, stream: impl AsFd, pdu: Pdu, deadline: Deadline) -> io::Result<bool> {
+    pub fn skip_value(&mut self, stream: &impl Source, pdu: Pdu, deadline: Deadline) -> io::Result<bool> {
         let message_end = self.start + pdu.value_offset();
         let mut left = pdu.value_len as usize - (self.end - message_end);
         self.end = message_end;
@@ -170,11 +167,11 @@ impl Input {
         while left > 0 {
             let scratch = &mut self.buffer[message_end..];
             let step = scratch.len().min(left);
-            match retry_on_intr(|| read(&stream, &mut scratch[..step])) {
+            match stream.read(&mut scratch[..step]) {
                 Ok(0) => return Ok(false),
                 Ok(count) => left -= count,
-                Err(Errno::AGAIN) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) if socket::is_over(&error) => {}
+                Err(error) => return Err(error),
             }
             if left > 0 {
                 deadline.check()?;

@@ -47,8 +47,9 @@ mod socket;
 mod statistics;
 mod store;
 mod text;
+mod wire;
 
-pub use config::{Config, Identity, MAX_VALUE_SIZE_CEILING};
+pub use config::{Config, Identity, MAX_VALUE_SIZE_CEILING, Tls, TlsFiles};
 pub use drive::{ConnectionInfo, Delivered, Drive};
 pub use faults::Faults;
 pub use messages::Messages;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use kinetic_drive::{Config, Drive, Faults, MAX_VALUE_SIZE_CEILING, Messages};
+use kinetic_drive::{Config, Drive, Faults, MAX_VALUE_SIZE_CEILING, Messages, Tls, TlsFiles};
 use log::LevelFilter;
 use program::report::{Printer, Reporter};
 use program::signals::{Event, Events};
@@ -27,6 +27,17 @@ struct Arguments {
     /// TCP port to listen on; 0 picks a free one
     #[arg(long, default_value_t = 8123)]
     port: u16,
+    /// TCP port to serve TLS on besides; 0 picks a free one. It is printed on
+    /// a line of its own after the first
+    #[arg(long, value_name = "PORT")]
+    tls_port: Option<u16>,
+    /// PEM file with the certificate for TLS, and those that vouch for it;
+    /// without it one is made at each start, which vouches for itself
+    #[arg(long, value_name = "PATH", requires = "tls_port", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file with the certificate's private key
+    #[arg(long, value_name = "PATH", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Largest value in bytes, up to 64 MiB
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_VALUE_SIZE_CEILING)))]
@@ -84,12 +95,21 @@ impl Arguments {
             stall_timeout: (!self.stall_timeout.is_zero()).then_some(self.stall_timeout),
             capacity: self.capacity,
             dir: self.dir.clone(),
+            tls: self.tls(),
             trust_plain: self.trust_plain,
             messages,
             faults: self.faults.clone(),
             control: self.control.clone(),
             ..Config::default()
         }
+    }
+
+    fn tls(&self) -> Option<Tls> {
+        let files = self.tls_cert.clone().zip(self.tls_key.clone());
+        Some(Tls {
+            address: SocketAddr::new(self.address, self.tls_port?),
+            files: files.map(|(certificate, key)| TlsFiles { certificate, key }),
+        })
     }
 }
 
@@ -115,7 +135,7 @@ fn run(arguments: &Arguments, printer: Printer, messages: Messages) -> io::Resul
     // Whoever reads the next line may send a signal already.
     let mut events = Events::new(arguments.stats_interval)?;
     let reporter = Reporter::start(printer)?;
-    printer.listening(drive.local_addr())?;
+    printer.listening(drive.local_addr(), drive.tls_addr())?;
     loop {
         match events.next() {
             Event::Stop => break,

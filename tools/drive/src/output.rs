@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prost::Message as _;
-use rustix::fd::AsFd;
-use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::net::SendFlags;
 
 use crate::faults::{Cut, Ending, Faults};
 use crate::protocol::{PDU_SIZE, Pdu};
 use crate::session::Reply;
-use crate::socket::Deadline;
+use crate::socket::{self, Deadline};
+use crate::wire::Sink;
 
 /// Values up to this many bytes are copied next to their messages: that costs
 /// less than a piece of their own in a vectored write.
@@ -151,30 +150,32 @@ impl Output {
     /// "Would block" if the client does not take it in time, and "connection
     /// aborted" if it comes to its end on purpose and that is not just silence,
     /// besides what the socket says.
-    pub fn flush(&mut self, socket: impl AsFd) -> io::Result<()> {
-        self.send(socket, self.pending, SendFlags::NOSIGNAL)?;
+    pub fn flush(&mut self, socket: &impl Sink) -> io::Result<()> {
+        self.send(socket, self.pending, SendFlags::empty())?;
         self.clear();
         Ok(())
     }
 
     /// Sends what the socket takes without waiting for the client. The rest
-    /// stays, to be sent by a later flush of either kind.
+    /// stays, to be sent by a later flush of either kind. Returns whether
+    /// nothing did.
     ///
     /// # Errors
     ///
     /// As [`Self::flush`], except that nothing takes too long.
-    pub fn flush_at_once(&mut self, socket: impl AsFd) -> io::Result<()> {
-        self.send(socket, self.pending, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
-        if self.pending == 0 {
-            self.clear();
+    pub fn flush_at_once(&mut self, socket: &impl Sink) -> io::Result<bool> {
+        self.send(socket, self.pending, SendFlags::DONTWAIT)?;
+        if self.pending > 0 {
+            return Ok(false);
         }
-        Ok(())
+        self.clear();
+        socket.finish(SendFlags::DONTWAIT)
     }
 
     /// Sends everything except for the second half of the last answer.
-    pub fn flush_without_half(&mut self, socket: impl AsFd) -> io::Result<()> {
+    pub fn flush_without_half(&mut self, socket: &impl Sink) -> io::Result<()> {
         let withheld = self.last - self.last / 2;
-        self.send(socket, self.pending - withheld, SendFlags::NOSIGNAL)
+        self.send(socket, self.pending - withheld, SendFlags::empty())
     }
 
     /// Has the buffer used again when all is sent.
@@ -184,7 +185,7 @@ impl Output {
     }
 
     /// Sends the first `len` bytes that are not sent yet, as far as faults allow.
-    fn send(&mut self, socket: impl AsFd, len: usize, flags: SendFlags) -> io::Result<()> {
+    fn send(&mut self, socket: &impl Sink, len: usize, flags: SendFlags) -> io::Result<()> {
         let Some(cut) = self.cut else { return self.send_all(socket, len, flags) };
         let left = usize::try_from(cut.at.saturating_sub(self.sent)).unwrap_or(usize::MAX);
         self.send_all(socket, len.min(left), flags)?;
@@ -198,8 +199,10 @@ impl Output {
         }
     }
 
-    fn send_all(&mut self, socket: impl AsFd, mut len: usize, flags: SendFlags) -> io::Result<()> {
+    fn send_all(&mut self, socket: &impl Sink, mut len: usize, flags: SendFlags) -> io::Result<()> {
+        let timeout = self.stall_timeout;
         let mut deadline = None;
+        let mut check = || deadline.get_or_insert_with(|| Deadline::new(Instant::now(), timeout)).check();
         while len > 0 {
             let mut slices = [IoSlice::new(&[]); MAX_PIECES];
             let mut count = 0;
@@ -219,11 +222,8 @@ impl Output {
                 }
             }
             let offered = most - room;
-            let result = retry_on_intr(|| {
-                sendmsg(socket.as_fd(), &slices[..count], &mut SendAncillaryBuffer::default(), flags)
-            });
-            let sent = match result {
-                Err(Errno::AGAIN) => 0,
+            let sent = match socket.send(&slices[..count], flags) {
+                Err(error) if socket::is_over(&error) => 0,
                 result => result?,
             };
             self.advance(sent);
@@ -234,9 +234,11 @@ impl Output {
                 if flags.contains(SendFlags::DONTWAIT) {
                     return Ok(());
                 }
-                let timeout = self.stall_timeout;
-                deadline.get_or_insert_with(|| Deadline::new(Instant::now(), timeout)).check()?;
+                check()?;
             }
+        }
+        while !socket.finish(flags)? && !flags.contains(SendFlags::DONTWAIT) {
+            check()?;
         }
         Ok(())
     }

@@ -54,6 +54,8 @@ impl Reply {
 pub(crate) struct Session {
     device: Arc<Device>,
     connection_id: i64,
+    /// Whether requests may do what the protocol allows over TLS only.
+    secure: bool,
     /// The sequence of the last request that was authentic.
     last_sequence: Option<u64>,
     batches: Batches,
@@ -62,8 +64,22 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The session of a plain connection.
     pub fn new(device: Arc<Device>, connection_id: i64) -> Self {
-        Self { device, connection_id, last_sequence: None, batches: Batches::new(), seen: Seen::default() }
+        let secure = device.trust_plain;
+        Self {
+            device,
+            connection_id,
+            secure,
+            last_sequence: None,
+            batches: Batches::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// The same session over TLS.
+    pub fn over_tls(self) -> Self {
+        Self { secure: true, ..self }
     }
 
     /// What the drive says before it is asked anything.
@@ -184,7 +200,7 @@ impl Session {
                     settings: &settings,
                     identity: auth.identity(),
                     requester,
-                    secure: self.device.trust_plain,
+                    secure: self.secure,
                     batches: &mut self.batches,
                     header: &header,
                     body,
@@ -217,7 +233,7 @@ impl Session {
     /// Answers a request that comes with a PIN. The answer is not signed, as
     /// there is nobody's key to sign it with.
     fn by_pin(&mut self, message: Message) -> Result<Reply, Failure> {
-        if !self.device.trust_plain {
+        if !self.secure {
             return Err(terminated("PINs are for TLS only, or for a drive that is run with --trust-plain"));
         }
         let command_bytes = message.command_bytes.ok_or_else(no_command)?;

@@ -10,10 +10,12 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::{fs, process};
 
+use common::secure::SecureClient;
 use common::{Client, wait_until};
 use kinetic_drive::protocol::{KeyValue, MessageType, StatusCode, Synchronization};
 use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
+use rustls::version::TLS13;
 use serde_json::Value;
 
 /// A running program, killed when dropped.
@@ -95,6 +97,30 @@ fn it_listens_on_loopback_and_serves() {
     let mut client = Client::connect_to(program.address);
     assert_eq!(client.put(b"key", b"value"), StatusCode::Success);
     assert_eq!(client.get(b"key"), (StatusCode::Success, b"value".to_vec()));
+}
+
+#[test]
+fn the_second_line_has_the_port_for_tls() {
+    let mut program = Program::start(&["--tls-port", "0"]);
+    let mut line = String::new();
+    program.stdout.read_line(&mut line).unwrap();
+    let address = line.strip_prefix("listening with TLS on ").unwrap().trim_end().parse().unwrap();
+    assert_ne!(program.address, address);
+    let mut client = SecureClient::connect_to(address, &TLS13);
+    assert_eq!(client.put(b"key", b"value"), StatusCode::Success);
+    assert_eq!(Client::connect_to(program.address).get(b"key").1, b"value");
+
+    let mut program = Program::start_json(&["--tls-port", "0"]);
+    let line = program.json();
+    assert_eq!((&line["event"], &line["address"]), (&"listening_tls".into(), &"127.0.0.1".into()));
+    let port = line["port"].as_u64().unwrap().try_into().unwrap();
+    let address = SocketAddr::new(program.address.ip(), port);
+    assert_eq!(SecureClient::connect_to(address, &TLS13).noop(), StatusCode::Success);
+
+    // A certificate takes a key, and both a port.
+    for wrong in [&["--tls-cert", "c", "--tls-key", "k"][..], &["--tls-port", "0", "--tls-cert", "c"]] {
+        assert_eq!(command().args(wrong).output().unwrap().status.code(), Some(2));
+    }
 }
 
 #[test]

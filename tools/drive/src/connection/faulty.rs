@@ -37,7 +37,7 @@ impl<'a> Connection<'a> {
             Reaction::Close => {
                 self.settle()?;
                 self.flush()?;
-                return Ok(Next::End(End::Close));
+                return Ok(Next::End(End::Cut));
             }
             Reaction::Reset => {
                 self.settle()?;
@@ -61,7 +61,7 @@ impl<'a> Connection<'a> {
             self.output.push(&reply);
             self.make_durable()?;
             self.output.flush_without_half(self.stream)?;
-            return Ok(Next::End(End::Close));
+            return Ok(Next::End(End::Cut));
         }
         if reply.close {
             self.ended_by(&reply);
@@ -159,7 +159,7 @@ impl<'a> Connection<'a> {
 
     fn pause(&mut self, time: Duration) {
         let is_over = || self.desk.is_over() || self.device.stopping.load(Ordering::Relaxed);
-        faults::pause(self.stream, time, is_over);
+        faults::pause(self.stream.tcp(), time, is_over);
         // The client is not to blame for this time.
         self.since = Instant::now();
         self.begun = self.begun.map(|_| self.since);

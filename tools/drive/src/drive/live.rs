@@ -1,7 +1,7 @@
 //! What can be looked at and changed while the drive runs.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Drive, Open, Shared};
 use crate::desk::{Delivery, Desk, Verdict};
 use crate::faults::{self, Faults};
+use crate::wire::Wire;
 
 /// An open connection, as the drive sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,7 +95,7 @@ impl Drive {
 /// What is needed of an open connection without the map's lock.
 struct Handle {
     id: i64,
-    stream: Arc<TcpStream>,
+    stream: Arc<Wire>,
     desk: Arc<Desk>,
 }
 
@@ -130,7 +131,7 @@ impl Shared {
             let progress = desk.progress();
             ConnectionInfo {
                 id,
-                peer: stream.peer_addr().ok(),
+                peer: stream.tcp().peer_addr().ok(),
                 requests: progress.requests,
                 sent: progress.sent,
                 idle: progress.idle,

@@ -1,9 +1,9 @@
 //! What the program prints, for people or as JSON.
 //!
-//! For people, only the "listening" line goes to the standard output, and all
+//! For people, only the "listening" lines go to the standard output, and all
 //! the rest to the standard error. As JSON, each line is an object whose field
 //! `event` says what it is; the standard output has `listening` and
-//! `statistics`, the standard error has `log` and `error`.
+//! `statistics`, with TLS `listening_tls` besides, the standard error has `log` and `error`.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -51,22 +51,27 @@ impl Printer {
         messages
     }
 
-    /// Says that the drive serves connections.
+    /// Says that the drive serves connections: plain ones on the first line,
+    /// and on the second, if there is one, those over TLS.
     ///
     /// # Errors
     ///
     /// If the standard output cannot be written to.
-    pub fn listening(self, address: SocketAddr) -> io::Result<()> {
+    pub fn listening(self, plain: SocketAddr, tls: Option<SocketAddr>) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        if self.json {
-            let line = json!({
-                "event": "listening",
-                "address": address.ip().to_string(),
-                "port": address.port(),
-            });
-            writeln!(out, "{line}")?;
-        } else {
-            writeln!(out, "listening on {address}")?;
+        let plain = ("listening", "listening on", plain);
+        let tls = tls.map(|address| ("listening_tls", "listening with TLS on", address));
+        for (event, text, address) in [Some(plain), tls].into_iter().flatten() {
+            if self.json {
+                let line = json!({
+                    "event": event,
+                    "address": address.ip().to_string(),
+                    "port": address.port(),
+                });
+                writeln!(out, "{line}")?;
+            } else {
+                writeln!(out, "{text} {address}")?;
+            }
         }
         out.flush()
     }

@@ -5,6 +5,7 @@
 pub mod directory;
 pub mod program;
 pub mod random;
+pub mod secure;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -187,7 +188,7 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-pub fn receive(stream: &mut TcpStream, key: &HmacKey) -> io::Result<(Answer, Vec<u8>)> {
+pub fn receive(stream: &mut impl Read, key: &HmacKey) -> io::Result<(Answer, Vec<u8>)> {
     let mut header = [0; PDU_SIZE];
     stream.read_exact(&mut header)?;
     let pdu = Pdu::decode(&header).map_err(io::Error::other)?;
