@@ -28,7 +28,8 @@ FUZZ_SECONDS ?= 30
 PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 .DEFAULT_GOAL := all
-.PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-valgrind test-install fuzz model \
+.PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-asan-rust test-valgrind test-install \
+	fuzz model \
 	lint deny header symbols install uninstall install-lib install-dev install-tools man deb dist test-packages clean
 
 all: build ## build the libraries, the drive and the demo
@@ -63,6 +64,9 @@ test-c: build ## run the C tests against the shared and the static library
 
 test-asan: build ## run the C tests under AddressSanitizer
 	c_tests/run.sh --asan $(RELEASE) $(TARGET)/c_tests
+
+test-asan-rust: need ## run the driver's Rust tests and the C tests with AddressSanitizer in the Rust code, too
+	tools/test-asan.sh $(TARGET)/asan
 
 test-valgrind: build ## run the C tests under valgrind
 	@command -v valgrind >/dev/null || { echo "valgrind is missing: install it (Debian: valgrind)" >&2; exit 1; }
