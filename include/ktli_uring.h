@@ -323,7 +323,8 @@ int ktli_uring_disconnect(void *dh);
 // A success means that the message was accepted, not that it has left: where many are outstanding, the thread
 // that polls sends it with others, usually within microseconds. A session that nobody polls, or has stopped to poll, sends for itself:
 // before `send` returns, or at most 20 ms later. `_exit`, abort and a killing signal lose what was
-// accepted and has not left; `disconnect`, `close` and exit do not.
+// accepted and has not left; `disconnect`, `close` and exit do not, but for an exit by a signal handler that has
+// interrupted a call of this library.
 //
 // With KTLI_URING_ZC a large message has been acknowledged when `send` returns; one that is not in time is lost
 // with the connection (ETIMEDOUT), even if all of it is on its way.

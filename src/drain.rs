@@ -77,7 +77,7 @@ impl Drain {
     fn advance(&mut self, scratch: &mut [u8]) -> bool {
         let connection = &self.connection;
         self.full = connection.flush_now(&connection.statistics.others) == Flushed::Full;
-        if self.sending && (connection.send_error().is_some() || !connection.handoff.is_pending()) {
+        if self.sending && (connection.send_error().is_some() || connection.handoff.close()) {
             self.sending = false;
             connection.close_sending();
         }

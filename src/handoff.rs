@@ -64,6 +64,8 @@ struct Staging {
     batch: u32,
     /// The batch that the sweeper saw waiting the last time.
     seen: u32,
+    /// Nothing is staged any more.
+    closed: bool,
 }
 
 /// Bytes on their way to the socket, in order, ahead of everything that is staged.
@@ -160,7 +162,13 @@ impl Handoff {
     /// With nothing staged and no receiver. The staging area holds `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
         Handoff {
-            staging: Mutex::new(Staging { bytes: Vec::new(), messages: 0, batch: 0, seen: u32::MAX }),
+            staging: Mutex::new(Staging {
+                bytes: Vec::new(),
+                messages: 0,
+                batch: 0,
+                seen: u32::MAX,
+                closed: false,
+            }),
             wire: Mutex::new(Wire { bytes: Vec::new(), sent: 0, messages: 0 }),
             receiver: AtomicU8::new(ABSENT),
             capacity,
@@ -170,7 +178,8 @@ impl Handoff {
     // The sender's side. ---------------------------------------------------------------------------
 
     /// Stages a message of `len` bytes, which `copy` appends, unless `limit` is reached.
-    /// `wake` is called when the receiver sleeps; it must not block. Sender's thread.
+    /// `wake` is called when the receiver sleeps; it must not block. ENOTCONN once this is [closed](Self::close).
+    /// Sender's thread.
     pub fn stage(
         &self,
         len: usize,
@@ -179,6 +188,9 @@ impl Handoff {
         wake: impl FnOnce(),
     ) -> Result<Staged, Errno> {
         let mut staging = lock(&self.staging);
+        if staging.closed {
+            return Err(Errno::NOTCONN);
+        }
         if staging.bytes.len() + len > limit.bytes.min(self.capacity) || staging.messages >= limit.messages {
             return Ok(Staged::Full);
         }
@@ -275,6 +287,16 @@ impl Handoff {
                 }
             }
         }
+    }
+
+    /// Stages no more messages, if none are pending: true then. False in doubt. Whatever was staged before has left, and
+    /// no `send` that comes later is told that its message was accepted: it has looked whether somebody disconnects
+    /// before it came here, and may have been kept from running since.
+    pub fn close(&self) -> bool {
+        let Some(wire) = try_lock(&self.wire) else { return false };
+        let Some(mut staging) = try_lock(&self.staging) else { return false };
+        staging.closed |= wire.pending().is_empty() && staging.bytes.is_empty();
+        staging.closed
     }
 
     // The receiver's side. -------------------------------------------------------------------------

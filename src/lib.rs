@@ -102,6 +102,8 @@ mod sync;
 #[forbid(unsafe_code)]
 mod table;
 #[forbid(unsafe_code)]
+mod ticking;
+#[forbid(unsafe_code)]
 mod transmit;
 #[forbid(unsafe_code)]
 mod waiting;

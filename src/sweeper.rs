@@ -11,7 +11,7 @@
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering, fence},
+        atomic::{AtomicU32, Ordering},
     },
     thread::{self, Thread},
     time::Duration,
@@ -23,6 +23,8 @@ use crate::{
     connection,
     fork::{self, PerProcess},
     socket::calls,
+    sync::AtomicBool,
+    ticking,
 };
 
 /// How often the sweeper looks.
@@ -43,7 +45,7 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// staging lock. Cheap when the sweeper does look. False if it cannot be started: then whoever has staged
 /// something has to send it.
 pub fn attend() -> bool {
-    if TICKING.load(Ordering::Relaxed) && GENERATION.load(Ordering::Relaxed) == fork::generation() {
+    if ticking::is_on(&TICKING) && GENERATION.load(Ordering::Relaxed) == fork::generation() {
         return true;
     }
     start()
@@ -54,8 +56,7 @@ fn start() -> bool {
     let mut sweeper = SWEEPER.lock();
     let here = fork::generation();
     if let Some(thread) = &*sweeper {
-        TICKING.store(true, Ordering::SeqCst);
-        thread.unpark();
+        ticking::start(&TICKING, || thread.unpark());
         return true;
     }
     // The stack also carries the program's log callback.
@@ -64,7 +65,7 @@ fn start() -> bool {
     });
     match spawned {
         Ok(handle) => {
-            TICKING.store(true, Ordering::SeqCst);
+            ticking::start(&TICKING, || {});
             GENERATION.store(here, Ordering::SeqCst);
             *sweeper = Some(handle.thread().clone());
             true
@@ -95,17 +96,8 @@ fn run() {
         if idle < IDLE_TICKS {
             continue;
         }
-        // A sender looks at TICKING while it holds the staging lock and has put something in. Here TICKING
-        // is taken back first and each area looked at then: either what was staged is seen, or the sender
-        // sees that nobody looks. In doubt, when a lock is held, something is pending.
-        TICKING.store(false, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        if connection::all().iter().any(|connection| connection.handoff.is_pending()) {
-            TICKING.store(true, Ordering::SeqCst);
-        }
-        while !TICKING.load(Ordering::SeqCst) {
-            thread::park();
-        }
+        let pending = || connection::all().iter().any(|connection| connection.handoff.is_pending());
+        ticking::rest(&TICKING, pending, thread::park);
         idle = 0;
     }
 }

@@ -1,16 +1,16 @@
-//! The synchronisation primitives of [`handoff`](crate::handoff): the standard library's, or loom's
+//! The synchronisation primitives of [`handoff`](crate::handoff) and [`ticking`](crate::ticking): the standard library's, or loom's
 //! when the model check explores every interleaving of the very same code.
 
 #[cfg(not(loom))]
 pub use std::sync::{
     Mutex, MutexGuard, TryLockError,
-    atomic::{AtomicU8, Ordering},
+    atomic::{AtomicBool, AtomicU8, Ordering, fence},
 };
 
 #[cfg(loom)]
 pub use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU8, Ordering},
+    atomic::{AtomicBool, AtomicU8, Ordering, fence},
 };
 #[cfg(loom)]
 pub use std::sync::TryLockError;

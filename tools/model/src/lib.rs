@@ -1,4 +1,4 @@
-//! Model check of the handoff between sender and receiver.
+//! Model check of the handoff between sender and receiver, of its end, and of the sweeper's sleep.
 //!
 //! The driver's own source files are compiled here a second time, with loom's locks and atomics in the
 //! place of the standard library's, and run through every interleaving of their threads. loom reports a
@@ -14,5 +14,9 @@ mod error;
 mod handoff;
 #[path = "../../../src/sync.rs"]
 mod sync;
+#[path = "../../../src/ticking.rs"]
+mod ticking;
 
+mod ends;
 mod model;
+mod world;
