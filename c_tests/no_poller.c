@@ -1,12 +1,16 @@
 /*
  * A session that nobody polls, or that somebody has polled and then left, gets its bytes out all the
  * same. SPDX-License-Identifier: MIT OR Apache-2.0
- * Fails when `Transmit::send` takes no notice of `Staged::Unattended`, or when the sweeper does not
- * look, or sleeps and is not called again.
+ * Fails when `Transmit::send` takes no notice of `Staged::Unattended`, when the sweeper does not
+ * look, or sleeps and is not called again, or when nobody sends where no thread for it can be started.
  */
 #include "harness.h"
 
 #include <poll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+FORKS_WITH_THREADS
 
 static struct peer peer;
 static void *dh;
@@ -52,9 +56,35 @@ static void *poll_once(void *argument)
 	return argument;
 }
 
+/* In a process that can have no more threads, so no sweeper either. */
+static void without_threads(void)
+{
+	struct rlimit none = {0, 0};
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		begin();
+		peer_listen(&peer, 4 << 20);
+		CHECK(setrlimit(RLIMIT_NPROC, &none) == 0);
+		/* The limit does not hold for root. */
+		if (geteuid() == 0)
+			CHECK(setresuid(65534, 65534, 65534) == 0);
+		dh = connected(&peer);
+		poll_once(NULL);
+		for (int i = 0; i < 5; i++)
+			check_arrives(500);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+}
+
 int main(void)
 {
 	begin();
+	without_threads();
 	peer_listen(&peer, 4 << 20);
 	dh = connected(&peer);
 	check_all();

@@ -47,6 +47,56 @@ static void changing_threads(void)
 	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
 }
 
+/* ---- Senders that take turns, each with a message that waits in the kernel. ---- */
+
+enum { HUGE_VALUE = 16 << 20, TURNS = 6 };
+
+static uint8_t *huge;
+
+static void *send_huge(void *argument)
+{
+	CHECK_EQ(send_frame(dh, huge), FRAME(20, HUGE_VALUE));
+	return argument;
+}
+
+/* Not before the socket is full. */
+static void *read_huge(void *argument)
+{
+	uint8_t *bytes = allocate(FRAME(20, HUGE_VALUE));
+
+	for (int i = 0; i < TURNS; i++) {
+		size_t last = 0, waiting;
+
+		while ((waiting = peer_peek(&peer, MIB(1))) == 0 || waiting != last) {
+			last = waiting;
+			sleep_ms(10);
+		}
+		peer_read(&peer, bytes, FRAME(20, HUGE_VALUE));
+		CHECK(memcmp(bytes, huge, FRAME(20, HUGE_VALUE)) == 0);
+	}
+	free(bytes);
+	return argument;
+}
+
+static void changing_senders(void)
+{
+	huge = make_frame(20, HUGE_VALUE, 4);
+	peer_listen(&peer, 64 << 10);
+	dh = connected(&peer);
+	pthread_t drive = start_thread(read_huge, NULL);
+
+	for (int i = 0; i < TURNS; i++) {
+		if (i % 2 == 0)
+			send_huge(NULL);
+		else
+			join_thread(start_thread(send_huge, NULL));
+	}
+	join_thread(drive);
+	peer_end(&peer);
+	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+	free(huge);
+}
+
 /* ---- One thread for everything, against a socket that is full. ---- */
 
 static atomic_bool may_read;
@@ -185,6 +235,7 @@ int main(void)
 	frame = make_frame(20, 300, 1);
 	large = make_frame(20, LARGE, 2);
 	changing_threads();
+	changing_senders();
 	single_threads();
 	two_at_once();
 	no_late_writes();
