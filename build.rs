@@ -22,6 +22,7 @@ fn main() {
             .with_config(config)
             .with_src(root.join("src/ffi/driver.rs"))
             .with_src(root.join("src/ffi/control.rs"))
+            .with_src(root.join("src/ffi/features.rs"))
             .with_src(root.join("src/ffi/statistics.rs"))
             .generate()
             .expect("a header for src/ffi")

@@ -49,6 +49,7 @@ static void defaults(void)
 	CHECK_EQ(config.send_strategy, KTLI_URING_SEND_AUTO);
 	CHECK_EQ(config.zero_copy, 0);
 	CHECK_EQ(config.stats, 0);
+	CHECK_EQ(config.features_off, 0);
 }
 
 static void sizes(void)
@@ -78,15 +79,23 @@ static void sizes(void)
 	large.known.size = sizeof(large);
 	CHECK_EQ(ktli_uring_get_config(&large.known), 0);
 	CHECK_EQ(large.known.send_timeout, 25000);
+	CHECK_EQ(large.known.features_off, 0);
 	CHECK_EQ(large.later[0], 0x55);
 	large.known.size = sizeof(large);
 	large.known.linger = 77;
 	CHECK_EQ(ktli_uring_configure(&large.known), 0);
 	CHECK_EQ(options().linger, 77);
+	/* One that was built before the last member came had padding behind the one before, of any content. */
+	config = options();
+	config.size = offsetof(struct ktli_uring_config, features_off);
+	memset((char *)&config + offsetof(struct ktli_uring_config, stats) + sizeof(config.stats), 0x55,
+	       sizeof(config) - offsetof(struct ktli_uring_config, stats) - sizeof(config.stats));
+	CHECK_EQ(ktli_uring_configure(&config), 0);
+	CHECK_EQ(options().features_off, 0);
 	CHECK_EQ(lines, 0);
 }
 
-/* Without the padding behind the last member. */
+/* Without the padding behind it, and `features_off`, which stands alone behind that. */
 #define MEMBERS (offsetof(struct ktli_uring_config, stats) + sizeof(int32_t))
 
 #define REFUSED(member, value, low, high)                                                              \
@@ -98,6 +107,7 @@ static void sizes(void)
 		check_line(++count, #member, low, high);                                               \
 		config_ = options();                                                                   \
 		CHECK(memcmp(&config_, &before_, MEMBERS) == 0);                                       \
+		CHECK(config_.features_off == before_.features_off);                                   \
 	} while (0)
 
 static void ranges(void)
@@ -116,6 +126,8 @@ static void ranges(void)
 	REFUSED(send_strategy, 4, "0", "3");
 	REFUSED(zero_copy, 1, "16384", "67108864");
 	REFUSED(stats, 2, "0", "1");
+	REFUSED(features_off, KTLI_URING_FEATURE_CANCEL_RESULT << 1, "0", "2097151");
+	REFUSED(features_off, UINT64_MAX, "0", "2097151");
 }
 
 static void environment_beats(void)
@@ -186,6 +198,21 @@ static void secure_program(void)
 	FAIL("cannot execute itself: %s", strerror(errno));
 }
 
+static void environment_features(void)
+{
+	CHECK_EQ(options().features_off, KTLI_URING_FEATURE_DEFER_TASKRUN | KTLI_URING_FEATURE_RECV);
+	CHECK_EQ(lines, 0);
+}
+
+/* What is known counts, and one line names the rest. */
+static void environment_features_unknown(void)
+{
+	CHECK_EQ(options().features_off, KTLI_URING_FEATURE_RECV);
+	check_line(1, "KTLI_URING_FEATURES", "not using -teleport,defer_taskrun,", "-single_issuer,-defer_taskrun");
+	CHECK_EQ(uring_fns.ktli_dfns_close(open_session()), 0);
+	CHECK_EQ(lines, 2); /* said once; the other one says that there are no rings */
+}
+
 static void run(void (*test)(void), const char *name, const char *value)
 {
 	int status;
@@ -196,6 +223,7 @@ static void run(void (*test)(void), const char *name, const char *value)
 		begin();
 		unsetenv("KTLI_URING_BACKEND");
 		unsetenv("KTLI_URING_SQPOLL");
+		unsetenv("KTLI_URING_FEATURES");
 		if (name != NULL)
 			setenv(name, value, 1);
 		ktli_uring_set_log(note, &lines);
@@ -225,5 +253,7 @@ int main(int count, char **words)
 		run(secure_program, "KTLI_URING_SEND_TIMEOUT", "1234");
 	else
 		printf("not root: not tried with more rights than who runs it\n");
+	run(environment_features, "KTLI_URING_FEATURES", "-defer_taskrun,-recv");
+	run(environment_features_unknown, "KTLI_URING_FEATURES", "-teleport,-recv,defer_taskrun");
 	return 0;
 }

@@ -95,6 +95,69 @@ extern struct ktli_driver_fns uring_fns;
 // Log level: everything.
 #define KTLI_URING_LOG_TRACE 5
 
+// `ktli_uring_config.features_off`: single_issuer (Linux 6.0).
+#define KTLI_URING_FEATURE_SINGLE_ISSUER (1 << 0)
+
+// `ktli_uring_config.features_off`: defer_taskrun (Linux 6.1).
+#define KTLI_URING_FEATURE_DEFER_TASKRUN (1 << 1)
+
+// `ktli_uring_config.features_off`: coop_taskrun (Linux 5.19).
+#define KTLI_URING_FEATURE_COOP_TASKRUN (1 << 2)
+
+// `ktli_uring_config.features_off`: taskrun_flag (Linux 5.19).
+#define KTLI_URING_FEATURE_TASKRUN_FLAG (1 << 3)
+
+// `ktli_uring_config.features_off`: submit_all (Linux 5.18).
+#define KTLI_URING_FEATURE_SUBMIT_ALL (1 << 4)
+
+// `ktli_uring_config.features_off`: sqpoll (Linux 5.1).
+#define KTLI_URING_FEATURE_SQPOLL (1 << 5)
+
+// `ktli_uring_config.features_off`: nodrop (Linux 5.5).
+#define KTLI_URING_FEATURE_NODROP (1 << 6)
+
+// `ktli_uring_config.features_off`: submit_stable (Linux 5.5).
+#define KTLI_URING_FEATURE_SUBMIT_STABLE (1 << 7)
+
+// `ktli_uring_config.features_off`: fast_poll (Linux 5.7).
+#define KTLI_URING_FEATURE_FAST_POLL (1 << 8)
+
+// `ktli_uring_config.features_off`: ext_arg (Linux 5.11).
+#define KTLI_URING_FEATURE_EXT_ARG (1 << 9)
+
+// `ktli_uring_config.features_off`: multishot_poll (Linux 5.13).
+#define KTLI_URING_FEATURE_MULTISHOT_POLL (1 << 10)
+
+// `ktli_uring_config.features_off`: probe (Linux 5.6).
+#define KTLI_URING_FEATURE_PROBE (1 << 11)
+
+// `ktli_uring_config.features_off`: register_files (Linux 5.1).
+#define KTLI_URING_FEATURE_REGISTER_FILES (1 << 12)
+
+// `ktli_uring_config.features_off`: sendmsg (Linux 5.3).
+#define KTLI_URING_FEATURE_SENDMSG (1 << 13)
+
+// `ktli_uring_config.features_off`: send (Linux 5.6).
+#define KTLI_URING_FEATURE_SEND (1 << 14)
+
+// `ktli_uring_config.features_off`: recv (Linux 5.6).
+#define KTLI_URING_FEATURE_RECV (1 << 15)
+
+// `ktli_uring_config.features_off`: poll_add (Linux 5.1).
+#define KTLI_URING_FEATURE_POLL_ADD (1 << 16)
+
+// `ktli_uring_config.features_off`: async_cancel (Linux 5.5).
+#define KTLI_URING_FEATURE_ASYNC_CANCEL (1 << 17)
+
+// `ktli_uring_config.features_off`: write (Linux 5.6).
+#define KTLI_URING_FEATURE_WRITE (1 << 18)
+
+// `ktli_uring_config.features_off`: sendmsg_zc (Linux 6.1).
+#define KTLI_URING_FEATURE_SENDMSG_ZC (1 << 19)
+
+// `ktli_uring_config.features_off`: cancel_result (Linux 6.1).
+#define KTLI_URING_FEATURE_CANCEL_RESULT (1 << 20)
+
 // The options. The same as the environment's, which beat them.
 //
 // Set `size` to `sizeof(struct ktli_uring_config)`, call `ktli_uring_get_config` for the values in
@@ -137,6 +200,9 @@ struct ktli_uring_config {
   uint32_t zero_copy;
   // 1: when a connection ends, what it has done is printed to stderr.
   int32_t stats;
+  // KTLI_URING_FEATURE_* bits: features of io_uring that are not to be used, as if the kernel did not have them.
+  // For testing; what happens without each tells docs/kernel-features.md.
+  uint64_t features_off;
 };
 
 // Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the

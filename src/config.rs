@@ -10,6 +10,7 @@ use std::sync::{Mutex, OnceLock};
 use log::warn;
 
 use crate::{
+    features::Features,
     ring::setup::Sqpoll,
     socket::calls,
     sync::{lock, lock_soon},
@@ -72,6 +73,8 @@ pub struct Options {
     pub zero_copy: u32,
     /// Print what a connection has done when it ends.
     pub stats: bool,
+    /// What of the kernel's io_uring is to be taken as missing.
+    pub features_off: Features,
 }
 
 /// The default values.
@@ -91,6 +94,7 @@ pub const DEFAULTS: Options = Options {
     send_strategy: SendStrategy::Auto,
     zero_copy: 0,
     stats: false,
+    features_off: Features::NONE,
 };
 
 /// The range of an option that is a number.
@@ -162,6 +166,7 @@ impl Options {
         );
         reader.number_or_off("ZC", &mut self.zero_copy, ZERO_COPY);
         reader.word("STATS", &mut self.stats, &[("0", false), ("1", true)]);
+        reader.features("FEATURES", &mut self.features_off);
         if self.sqpoll && self.zero_copy > 0 {
             // When a program is killed, the kernel's thread looks for the notifications of its zero-copy sends, without
             // a pause, before it ends, and keeps the socket open. With a drive that did not read, the dead program took
@@ -212,6 +217,21 @@ impl Reader<'_> {
             *option = 0;
         } else {
             self.number(name, option, range);
+        }
+    }
+
+    /// What is known in the list counts, whatever stands beside it: the list may be one for a later version.
+    fn features(&mut self, name: &str, off: &mut Features) {
+        let name = format!("KTLI_URING_{name}");
+        let Some(text) = (self.lookup)(&name) else { return };
+        let (features, unknown) = Features::read_switched_off(&text);
+        *off = features;
+        if !unknown.is_empty() {
+            (self.complain)(format!(
+                "{name}={text:?}: not using {}, which is not one of {}",
+                unknown.join(","),
+                Features::all_switched_off()
+            ));
         }
     }
 }
@@ -291,6 +311,7 @@ mod tests {
             ("KTLI_URING_SPIN", "60"),
             ("KTLI_URING_SEND", "chunked"),
             ("KTLI_URING_STATS", "1"),
+            ("KTLI_URING_FEATURES", "-single_issuer,-coop_taskrun"),
         ]);
         assert_eq!(complaints, [""; 0]);
         assert_eq!(
@@ -311,6 +332,7 @@ mod tests {
                 send_strategy: SendStrategy::Chunked,
                 zero_copy: 0,
                 stats: true,
+                features_off: Features::from_bits(5),
             }
         );
         assert_eq!(options.sqpoll(), Some(Sqpoll { idle_ms: 7, cpu: Some(1) }));
@@ -360,6 +382,14 @@ mod tests {
                 [format!("KTLI_URING_ZC={text:?} is not a number from 16384 to 67108864: using 0")]
             );
         }
+    }
+
+    #[test]
+    fn unknown_features_are_named_and_the_others_used() {
+        let (options, complaints) = read(&[("KTLI_URING_FEATURES", "-coop_taskrun,recv,-teleport")]);
+        assert_eq!(options, Options { features_off: Features::from_bits(4), ..DEFAULTS });
+        assert_eq!(complaints.len(), 1);
+        assert!(complaints[0].contains(": not using recv,-teleport, which is not one of -single_issuer,"));
     }
 
     #[test]

@@ -36,9 +36,9 @@ pub fn ring(
     if options.backend == Backend::Socket {
         return Ok(None);
     }
-    let refusal = match setup::probe() {
+    let refusal = match setup::probe(options.features_off) {
         Err(refusal) => refusal,
-        Ok(_) => match Ring::new(options.sqpoll(), entries, Arc::clone(counters)) {
+        Ok(facts) => match Ring::new(options.sqpoll(), entries, facts.features, Arc::clone(counters)) {
             Ok(mut ring) => {
                 ring.register(connection.fd(), connection.wake.as_fd());
                 return Ok(Some(ring));
@@ -51,7 +51,7 @@ pub fn ring(
 
 /// Can a session be opened with these options? Says why not.
 pub fn check(options: &Options) -> Result<(), Errno> {
-    match setup::probe() {
+    match setup::probe(options.features_off) {
         Err(refusal) if options.backend != Backend::Socket => refused(options, &refusal),
         _ => Ok(()),
     }

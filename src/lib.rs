@@ -61,6 +61,8 @@ mod engine;
 mod error;
 #[forbid(unsafe_code)]
 mod exit;
+#[forbid(unsafe_code)]
+mod features;
 #[allow(unsafe_code, reason = "the C boundary")]
 pub mod ffi;
 #[forbid(unsafe_code)]
@@ -116,13 +118,13 @@ pub fn describe() -> String {
     if options.backend == config::Backend::Socket {
         return "plain system calls, as KTLI_URING_BACKEND says".into();
     }
-    match ring::setup::probe() {
+    match ring::setup::probe(options.features_off) {
         Ok(facts) => {
-            let flags = if options.sqpoll { "SQPOLL where the kernel allows it" } else { facts.flags };
-            format!(
-                "io_uring: {flags}; two rings a connection; the kernel also has {}",
-                facts.features.join(", ")
-            )
+            let mut text = format!("io_uring: {}", facts.describe(options.sqpoll));
+            if options.features_off != features::Features::NONE {
+                text += &format!("; switched off: {}", options.features_off.names());
+            }
+            text
         }
         Err(refusal) => format!("plain system calls: {}", refusal.advice),
     }

@@ -23,6 +23,7 @@ use crate::{
     connection::{Connection, STAGING},
     engine,
     error::Errno,
+    features::Feature,
     handoff::{Attention, Limit, Staged, Wire},
     hold::Inside,
     iovec::Cursor,
@@ -407,7 +408,7 @@ impl Transmit {
             _ => socket::transmit::send_all(fd, batch, &mut wait, &connection.statistics.sender)?,
         };
         let cut = sent < batch.bytes() && wait().is_none();
-        if cut && matches!(self.engine, Engine::Ring(_)) && !ring::transmit::cancel_counts() {
+        if cut && matches!(&self.engine, Engine::Ring(ring) if !ring.has(Feature::CancelResult)) {
             // Where the stream stands is not known: nothing can follow.
             return Err(self.connection.fail_send(Errno::CONNABORTED));
         }
@@ -427,7 +428,7 @@ impl Transmit {
         if !matches!(strategy, SendStrategy::Auto | SendStrategy::Whole) {
             return Ok(None);
         }
-        if !ring::zerocopy::is_supported() {
+        if !ring.has(Feature::SendmsgZc) {
             self.zero_copy.is_missing();
             return Ok(None);
         }

@@ -15,6 +15,7 @@ use crate::{
     config::{self, Backend, Options, Range, SendStrategy},
     describe,
     error::Errno,
+    features::Features,
     logger,
 };
 
@@ -97,6 +98,9 @@ pub struct ktli_uring_config {
     pub zero_copy: u32,
     /// 1: when a connection ends, what it has done is printed to stderr.
     pub stats: i32,
+    /// KTLI_URING_FEATURE_* bits: features of io_uring that are not to be used, as if the kernel did not have them.
+    /// For testing; what happens without each tells docs/kernel-features.md.
+    pub features_off: u64,
 }
 
 /// Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the
@@ -134,6 +138,7 @@ impl ktli_uring_config {
             },
             zero_copy: options.zero_copy,
             stats: options.stats.into(),
+            features_off: options.features_off.bits(),
         }
     }
 
@@ -160,6 +165,8 @@ impl ktli_uring_config {
             checked("zero_copy", self.zero_copy.into(), config::ZERO_COPY)?;
         }
         checked("stats", self.stats.into(), flag)?;
+        let all = Range { min: 0, max: Features::ALL.bits() as i64 };
+        checked("features_off", i64::try_from(self.features_off).unwrap_or(i64::MAX), all)?;
         Ok(Options {
             backend: match self.backend {
                 KTLI_URING_BACKEND_URING => Backend::Uring,
@@ -185,6 +192,7 @@ impl ktli_uring_config {
             },
             zero_copy: self.zero_copy,
             stats: self.stats == 1,
+            features_off: Features::from_bits(self.features_off),
         })
     }
 }

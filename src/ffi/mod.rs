@@ -1,12 +1,14 @@
 //! The C boundary: the only place that sees C's types, pointers and errno.
 //!
-//! `driver` has the seven functions and the table, `control` and `statistics` the functions beside them,
+//! `driver` has the seven functions and the table, `control` and `statistics` the functions beside them, `features`
+//! the bits of an option,
 //! `types` the driver's structures, `sized` copies those that may grow, `guard` turns results and panics into
 //! C's return values. A function here checks its
 //! arguments, makes safe types of them, calls the crate, and nothing else.
 
 pub mod control;
 pub mod driver;
+pub mod features;
 mod guard;
 mod sized;
 pub mod statistics;

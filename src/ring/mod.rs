@@ -32,7 +32,10 @@ use io_uring::{
 };
 use log::error;
 
-use crate::statistics::{Count, Counters, Own};
+use crate::{
+    features::{Feature, Features},
+    statistics::{Count, Counters, Own},
+};
 
 /// Flags of io_uring_enter(2), which the io-uring crate keeps to itself.
 const GETEVENTS: u32 = 1;
@@ -124,6 +127,8 @@ pub struct Ring {
     sequence: u64,
     /// Of its half.
     counters: Arc<Counters<Own>>,
+    /// What the kernel has, and is not switched off.
+    features: Features,
     /// The connection's files are in the ring's table.
     registered: bool,
 }
@@ -149,17 +154,18 @@ impl Ring {
     pub fn new(
         sqpoll: Option<setup::Sqpoll>,
         entries: u32,
+        features: Features,
         counters: Arc<Counters<Own>>,
     ) -> io::Result<Ring> {
-        let uring = setup::build(sqpoll, entries)?;
-        Ok(Ring { uring, thread: this_thread(), sequence: 0, counters, registered: false })
+        let uring = setup::build(sqpoll, entries, features)?;
+        Ok(Ring { uring, thread: this_thread(), sequence: 0, counters, features, registered: false })
     }
 
     /// Registers the connection's files, where a kernel thread does the submitting: it need not look them up then,
     /// and what it finds later is what is meant now, whatever happens to the descriptors. (A call that submits finds
     /// them fast enough: that made no difference beyond noise.)
     pub fn register(&mut self, socket: BorrowedFd<'_>, wake: BorrowedFd<'_>) {
-        if self.is_sqpoll() {
+        if self.is_sqpoll() && self.has(Feature::RegisterFiles) {
             let files = [socket.as_raw_fd(), wake.as_raw_fd()];
             self.registered = self.uring.submitter().register_files(&files).is_ok();
         }
@@ -172,6 +178,11 @@ impl Ring {
         } else {
             make(Fd(fd.as_fd().as_raw_fd()))
         }
+    }
+
+    /// Can it use that feature?
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features.has(feature)
     }
 
     /// Was it made by the calling thread?

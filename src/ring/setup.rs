@@ -14,6 +14,7 @@ use io_uring::{IoUring, Probe, opcode};
 use log::{debug, info};
 
 use crate::{
+    features::{Feature, Features, NEEDED},
     fork::{self, PerProcess},
     socket::calls,
 };
@@ -30,49 +31,55 @@ pub struct Sqpoll {
     pub cpu: Option<u32>,
 }
 
-/// One step of the ladder: the flags of a ring.
-struct Rung {
-    name: &'static str,
-    set: fn(&mut io_uring::Builder),
+/// The flags that a ring can be asked for, from what suits best to what every kernel has.
+struct Ladder {
+    rungs: &'static [&'static [Feature]],
+    /// Those that the kernel has refused while it took a later one, a bit for each: no need to ask again.
+    refused: AtomicUsize,
 }
 
-/// From what suits best to what every kernel has. By the prototypes' measurements no rung is faster
-/// than another beyond noise, so the order is by meaning: with DEFER_TASKRUN completions are made
-/// only inside the driver's own calls, and never interrupt a system call of the program's.
-const LADDER: &[Rung] = &[
-    Rung {
-        name: "SINGLE_ISSUER|DEFER_TASKRUN|SUBMIT_ALL", // Linux 6.1
-        set: |builder| {
-            builder.setup_single_issuer().setup_defer_taskrun().setup_submit_all();
-        },
-    },
-    Rung {
-        name: "COOP_TASKRUN|TASKRUN_FLAG|SUBMIT_ALL", // Linux 5.19
-        set: |builder| {
-            builder.setup_coop_taskrun().setup_taskrun_flag().setup_submit_all();
-        },
-    },
-    Rung { name: "no flags", set: |_| {} },
-];
+/// By the prototypes' measurements no rung is faster than another beyond noise, so the order is by meaning: with
+/// DEFER_TASKRUN completions are made only inside the driver's own calls, and never interrupt a system call of the
+/// program's.
+static LADDER: Ladder = Ladder::new(&[
+    &[Feature::SingleIssuer, Feature::DeferTaskrun, Feature::SubmitAll], // Linux 6.1
+    &[Feature::CoopTaskrun, Feature::TaskrunFlag, Feature::SubmitAll],   // Linux 5.19
+    &[],
+]);
 
 /// With SQPOLL the kernel refuses DEFER_TASKRUN (EINVAL).
-const SQPOLL_LADDER: &[Rung] = &[
-    Rung {
-        name: "SQPOLL|SINGLE_ISSUER|SUBMIT_ALL",
-        set: |builder| {
-            builder.setup_single_issuer().setup_submit_all();
-        },
-    },
-    Rung { name: "SQPOLL", set: |_| {} },
-];
+static SQPOLL_LADDER: Ladder =
+    Ladder::new(&[&[Feature::Sqpoll, Feature::SingleIssuer, Feature::SubmitAll], &[Feature::Sqpoll]]);
+
+/// The flags of a rung for people to read, as the kernel's header names them.
+fn name(rung: &[Feature]) -> String {
+    let names: Vec<String> = rung.iter().map(|feature| feature.name().to_uppercase()).collect();
+    if names.is_empty() { "no flags".into() } else { names.join("|") }
+}
 
 /// What the kernel offers.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The flags of the rings, by name.
-    pub flags: &'static str,
-    /// What of the kernel's later features is there, by name, for people to read.
-    pub features: Vec<&'static str>,
+    /// What the driver can use. The flags of rings are among them until a ring with them is refused.
+    pub features: Features,
+    /// What else of the kernel's later features is there, by name, for people to read.
+    pub others: Vec<&'static str>,
+}
+
+impl Facts {
+    /// What rings will be like, in words.
+    pub fn describe(&self, sqpoll: bool) -> String {
+        let flags = if sqpoll && self.features.has(Feature::Sqpoll) {
+            "SQPOLL where the kernel allows it".into()
+        } else {
+            name(LADDER.open(self.features).next().map_or(&[], |(_, rung)| rung))
+        };
+        let mut others = self.others.clone();
+        if self.features.has(Feature::SendmsgZc) {
+            others.insert(0, "SENDMSG_ZC");
+        }
+        format!("{flags}; two rings a connection; the kernel also has {}", others.join(", "))
+    }
 }
 
 /// Why there are no rings.
@@ -105,17 +112,30 @@ impl Refusal {
         Refusal { errno, advice: format!("{error}: {advice}") }
     }
 
-    fn missing(what: &str) -> Refusal {
-        Refusal {
-            errno: libc::ENOSYS,
-            advice: format!("the kernel's io_uring lacks {what}: Linux 5.13 or later is needed"),
-        }
+    fn missing(feature: Feature, switched_off: Features) -> Refusal {
+        let (name, since) = (feature.name(), feature.since());
+        let advice = if switched_off.has(feature) {
+            format!("the options switch off {name} (Linux {since}), which every ring needs")
+        } else {
+            format!("the kernel's io_uring lacks {name} (Linux {since}): Linux 5.13 or later is needed")
+        };
+        Refusal { errno: libc::ENOSYS, advice }
+    }
+}
+
+/// What the kernel offers, without what is `switched_off`.
+pub fn probe(switched_off: Features) -> Result<Facts, Refusal> {
+    let mut facts = kernel()?;
+    facts.features = facts.features.without(switched_off);
+    match NEEDED.iter().find(|feature| !facts.features.has(**feature)) {
+        Some(feature) => Err(Refusal::missing(*feature, switched_off)),
+        None => Ok(facts),
     }
 }
 
 /// What the kernel offers, found out by making a ring. An answer that will not change is remembered; a
 /// refusal for want of descriptors or memory is asked again.
-pub fn probe() -> Result<Facts, Refusal> {
+fn kernel() -> Result<Facts, Refusal> {
     static ANSWER: OnceLock<Result<Facts, Refusal>> = OnceLock::new();
     if let Some(answer) = ANSWER.get() {
         return answer.clone();
@@ -146,52 +166,50 @@ fn ask_elsewhere() -> Result<Facts, Refusal> {
 }
 
 fn ask() -> Result<Facts, Refusal> {
-    climb(LADDER, 0, ENTRIES, &|_| {}).map_err(|error| Refusal::new(&error)).and_then(|ring| examine(&ring))
+    let ring = LADDER.climb(Features::ALL, ENTRIES, &|_| {}).map_err(|error| Refusal::new(&error))?;
+    Ok(examine(&ring))
 }
 
-fn examine(ring: &IoUring) -> Result<Facts, Refusal> {
+fn examine(ring: &IoUring) -> Facts {
     let params = ring.params();
     let mut probe = Probe::new();
-    ring.submitter().register_probe(&mut probe).map_err(|_| Refusal::missing("a probe (5.6)"))?;
-    // Without these the engines do not work. Multishot polls came together with resource tags.
-    for (there, name) in [
-        (params.is_feature_nodrop(), "NODROP (5.5)"),
-        (params.is_feature_submit_stable(), "SUBMIT_STABLE (5.5)"),
-        (params.is_feature_fast_poll(), "FAST_POLL (5.7)"),
-        (params.is_feature_ext_arg(), "EXT_ARG (5.11)"),
-        (params.is_feature_resource_tagging(), "multishot polls (5.13)"),
-        (probe.is_supported(opcode::SendMsg::CODE), "SENDMSG"),
-        (probe.is_supported(opcode::RecvMsg::CODE), "RECVMSG"),
-        (probe.is_supported(opcode::Send::CODE), "SEND"),
-        (probe.is_supported(opcode::Recv::CODE), "RECV"),
-        (probe.is_supported(opcode::PollAdd::CODE), "POLL_ADD"),
-        (probe.is_supported(opcode::AsyncCancel::CODE), "ASYNC_CANCEL"),
+    let probed = ring.submitter().register_probe(&mut probe).is_ok();
+    let mut missing = Features::NONE;
+    for (feature, there) in [
+        (Feature::Nodrop, params.is_feature_nodrop()),
+        (Feature::SubmitStable, params.is_feature_submit_stable()),
+        (Feature::FastPoll, params.is_feature_fast_poll()),
+        (Feature::ExtArg, params.is_feature_ext_arg()),
+        // They came together.
+        (Feature::MultishotPoll, params.is_feature_resource_tagging()),
+        (Feature::Probe, probed),
+        (Feature::Sendmsg, probe.is_supported(opcode::SendMsg::CODE)),
+        (Feature::Send, probe.is_supported(opcode::Send::CODE)),
+        (Feature::Recv, probe.is_supported(opcode::Recv::CODE)),
+        (Feature::PollAdd, probe.is_supported(opcode::PollAdd::CODE)),
+        (Feature::AsyncCancel, probe.is_supported(opcode::AsyncCancel::CODE)),
+        (Feature::Write, probe.is_supported(opcode::Write::CODE)),
+        (Feature::SendmsgZc, probe.is_supported(opcode::SendMsgZc::CODE)),
+        // They came together, too.
+        (Feature::CancelResult, probe.is_supported(opcode::SendMsgZc::CODE)),
     ] {
-        if !there {
-            return Err(Refusal::missing(name));
-        }
+        missing = missing.with(feature, !there);
     }
-    let features = [
-        (probe.is_supported(opcode::SendMsgZc::CODE), "SENDMSG_ZC"),
+    let others = [
         (params.is_feature_recvsend_bundle(), "RECVSEND_BUNDLE"),
         (params.is_feature_min_timeout(), "MIN_TIMEOUT"),
         (params.is_feature_no_iowait(), "NO_IOWAIT"),
     ];
-    Ok(Facts {
-        flags: LADDER[START.load(Ordering::Relaxed)].name,
-        features: features.iter().filter(|(there, _)| *there).map(|(_, name)| *name).collect(),
-    })
+    Facts {
+        features: Features::ALL.without(missing),
+        others: others.iter().filter(|(there, _)| *there).map(|(_, name)| *name).collect(),
+    }
 }
 
-/// The rung on which the last ring of each ladder was made: no need to fall through again.
-static START: AtomicUsize = AtomicUsize::new(0);
-static SQPOLL_START: AtomicUsize = AtomicUsize::new(0);
-
-/// Makes a ring with so many entries.
-pub fn build(sqpoll: Option<Sqpoll>, entries: u32) -> io::Result<IoUring> {
+/// Makes a ring with so many entries, with flags that are among `features`.
+pub fn build(sqpoll: Option<Sqpoll>, entries: u32, features: Features) -> io::Result<IoUring> {
     let Some(sqpoll) = sqpoll else {
-        let start = START.load(Ordering::Relaxed);
-        return climb(LADDER, start, entries, &|_| {});
+        return LADDER.climb(features, entries, &|_| {});
     };
     let own = |builder: &mut io_uring::Builder| {
         builder.setup_sqpoll(sqpoll.idle_ms);
@@ -199,60 +217,90 @@ pub fn build(sqpoll: Option<Sqpoll>, entries: u32) -> io::Result<IoUring> {
             builder.setup_sqpoll_cpu(cpu);
         }
     };
-    anchor(&own)
+    anchor(features, &own)
         .and_then(|fd| {
-            climb(SQPOLL_LADDER, SQPOLL_START.load(Ordering::Relaxed), entries, &|builder| {
+            SQPOLL_LADDER.climb(features, entries, &|builder| {
                 own(builder);
                 builder.setup_attach_wq(fd);
             })
         })
         .or_else(|error| {
             info!("SQPOLL is refused ({error}): submitting by system call");
-            build(None, entries)
+            build(None, entries, features)
         })
 }
 
 /// The descriptor of the ring whose kernel thread all rings of the process share. It does nothing else, and
 /// is never closed.
-fn anchor(own: &dyn Fn(&mut io_uring::Builder)) -> io::Result<RawFd> {
+fn anchor(features: Features, own: &dyn Fn(&mut io_uring::Builder)) -> io::Result<RawFd> {
     static ANCHOR: PerProcess<Option<IoUring>> = PerProcess([const { Mutex::new(None) }; fork::DEPTH]);
     let mut anchor = ANCHOR.lock();
     if let Some(ring) = &*anchor {
         return Ok(ring.as_raw_fd());
     }
-    let ring = climb(SQPOLL_LADDER, 0, ENTRIES, own)?;
+    let ring = SQPOLL_LADDER.climb(features, ENTRIES, own)?;
     Ok(anchor.insert(ring).as_raw_fd())
 }
 
-/// Makes a ring with the flags of the first rung, from `start` on, that the kernel takes.
-fn climb(
-    ladder: &[Rung],
-    start: usize,
-    entries: u32,
-    extra: &dyn Fn(&mut io_uring::Builder),
-) -> io::Result<IoUring> {
-    let mut last = io::Error::from_raw_os_error(libc::EINVAL);
-    for (index, rung) in ladder.iter().enumerate().skip(start) {
-        let mut builder = IoUring::builder();
-        // A forked child has the program's memory, but must not have its rings.
-        builder.dontfork();
-        (rung.set)(&mut builder);
-        extra(&mut builder);
-        match builder.build(entries) {
-            Ok(ring) => {
-                let remembered = if ring.params().is_setup_sqpoll() { &SQPOLL_START } else { &START };
-                remembered.store(index, Ordering::Relaxed);
-                return Ok(ring);
-            }
-            // Only an unknown flag is a reason to try others.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                debug!("the kernel refuses rings with {}", rung.name);
-                last = error;
-            }
-            Err(error) => return Err(error),
-        }
+impl Ladder {
+    const fn new(rungs: &'static [&'static [Feature]]) -> Self {
+        Ladder { rungs, refused: AtomicUsize::new(0) }
     }
-    Err(last)
+
+    /// The rungs that the kernel may take, with their places, of flags that are among `features`.
+    fn open(&self, features: Features) -> impl Iterator<Item = (usize, &'static [Feature])> {
+        let refused = self.refused.load(Ordering::Relaxed);
+        let rungs = self.rungs.iter().copied().enumerate();
+        rungs.filter(move |(place, rung)| {
+            refused >> place & 1 == 0 && rung.iter().all(|feature| features.has(*feature))
+        })
+    }
+
+    /// Makes a ring with the flags of the first rung that the kernel takes.
+    fn climb(
+        &self,
+        features: Features,
+        entries: u32,
+        extra: &dyn Fn(&mut io_uring::Builder),
+    ) -> io::Result<IoUring> {
+        let mut last = io::Error::from_raw_os_error(libc::EINVAL);
+        let mut refused = 0;
+        for (place, rung) in self.open(features) {
+            let mut builder = IoUring::builder();
+            // A forked child has the program's memory, but must not have its rings.
+            builder.dontfork();
+            rung.iter().for_each(|feature| ask_for(&mut builder, *feature));
+            extra(&mut builder);
+            match builder.build(entries) {
+                Ok(ring) => {
+                    debug!("a ring with {}", name(rung));
+                    self.refused.fetch_or(refused, Ordering::Relaxed);
+                    return Ok(ring);
+                }
+                // Only an unknown flag is a reason to try others.
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                    debug!("the kernel refuses rings with {}", name(rung));
+                    refused |= 1 << place;
+                    last = error;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last)
+    }
+}
+
+/// Asks for a ring with a flag.
+fn ask_for(builder: &mut io_uring::Builder, flag: Feature) {
+    match flag {
+        Feature::SingleIssuer => builder.setup_single_issuer(),
+        Feature::DeferTaskrun => builder.setup_defer_taskrun(),
+        Feature::CoopTaskrun => builder.setup_coop_taskrun(),
+        Feature::TaskrunFlag => builder.setup_taskrun_flag(),
+        Feature::SubmitAll => builder.setup_submit_all(),
+        // SQPOLL has numbers, too: see `build`. All others are no flags.
+        _ => builder,
+    };
 }
 
 #[cfg(test)]
@@ -269,16 +317,32 @@ mod tests {
 
     #[test]
     fn each_rung_is_tried_after_an_unknown_flag_only() {
-        fn refuse(builder: &mut io_uring::Builder) {
-            // DEFER_TASKRUN without SINGLE_ISSUER is EINVAL on every kernel.
-            builder.setup_defer_taskrun();
+        // DEFER_TASKRUN without SINGLE_ISSUER is EINVAL on every kernel.
+        let ladder = Ladder::new(&[&[Feature::DeferTaskrun], &[]]);
+        let short = Ladder::new(&[&[Feature::DeferTaskrun]]);
+        if probe(Features::NONE).is_ok() {
+            assert!(short.climb(Features::ALL, ENTRIES, &|_| {}).is_err());
+            assert_eq!(short.open(Features::ALL).count(), 1);
+            assert!(ladder.climb(Features::ALL, 0, &|_| {}).is_err());
+            assert_eq!(ladder.open(Features::ALL).count(), 2);
+            assert!(ladder.climb(Features::ALL, ENTRIES, &|_| {}).is_ok());
+            assert_eq!(ladder.open(Features::ALL).next(), Some((1, &[][..])));
         }
-        let ladder = [Rung { name: "refused", set: refuse }, Rung { name: "plain", set: |_| {} }];
-        if probe().is_ok() {
-            let ring = climb(&ladder, 0, ENTRIES, &|_| {}).unwrap();
-            assert!(!ring.params().is_setup_single_issuer());
-            assert!(climb(&ladder[..1], 0, ENTRIES, &|_| {}).is_err());
-            START.store(0, Ordering::Relaxed);
-        }
+    }
+
+    #[test]
+    fn what_is_switched_off_is_not_asked_for() {
+        let without = |text| {
+            let off = Features::read_switched_off(text).0;
+            Ladder::new(LADDER.rungs).open(Features::ALL.without(off)).map(|(place, _)| place).collect()
+        };
+        let all: Vec<usize> = without("");
+        assert_eq!(all, [0, 1, 2]);
+        assert_eq!(without("-defer_taskrun"), [1, 2]);
+        assert_eq!(without("-taskrun_flag"), [0, 2]);
+        assert_eq!(without("-submit_all"), [2]);
+        assert!(probe(Features::NONE.with(Feature::ExtArg, true)).is_err_and(|refusal| {
+            refusal.errno != libc::ENOSYS || refusal.advice.contains("ext_arg") || kernel().is_err()
+        }));
     }
 }

@@ -101,9 +101,3 @@ pub fn send_all(
     // SAFETY: The header and the pieces it names (`batch` is borrowed) outlive the call; a transmission only reads.
     unsafe { operate(ring, Kind::Send, entry, wait) }
 }
-
-/// Can the kernel tell how much of a cancelled transmission had left? From Linux 6.0 on; seen by an
-/// operation of that age.
-pub fn cancel_counts() -> bool {
-    super::setup::probe().is_ok_and(|facts| facts.features.contains(&"SENDMSG_ZC"))
-}

@@ -12,7 +12,7 @@
 use io_uring::opcode;
 
 use super::{File, Kind, Ring};
-use crate::{socket::calls::Wake, statistics::Count};
+use crate::{features::Feature, socket::calls::Wake, statistics::Count};
 
 /// What is written to an eventfd.
 static ONE: u64 = 1;
@@ -20,7 +20,7 @@ static ONE: u64 = 1;
 /// Has the kernel's thread wake the receiver. Takes a system call only if that thread sleeps, and never waits. False
 /// if that cannot be done, and the caller has to do it.
 pub fn wake(ring: &mut Ring, wake: &Wake) -> bool {
-    if !ring.is_sqpoll() || !ring.registered {
+    if !ring.is_sqpoll() || !ring.registered || !ring.has(Feature::Write) {
         return false;
     }
     while let Some(completion) = ring.reap() {

@@ -35,11 +35,6 @@ pub struct Sent {
     pub copied: bool,
 }
 
-/// Does the kernel have it?
-pub fn is_supported() -> bool {
-    super::setup::probe().is_ok_and(|facts| facts.features.contains(&"SENDMSG_ZC"))
-}
-
 /// A transmission in flight. Dropping it, in whatever way, waits until the kernel has let the memory go.
 struct Transmission<'r> {
     ring: &'r mut Ring,
