@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
 # Builds and runs the C tests. SPDX-License-Identifier: MIT OR Apache-2.0
 #
-#   c_tests/run.sh [--valgrind|--asan] LIBRARIES BUILD [PROGRAM...]
+#   c_tests/run.sh [--valgrind|--asan|--build] LIBRARIES BUILD [PROGRAM...]
 #
 # LIBRARIES is the directory of libktli_uring.so, libktli_uring.a and libktli_uring_preload.so; BUILD is
-# made and filled. Without an option every program runs in four modes: with the shared library on
-# io_uring, on plain calls and with SQPOLL, and with the static one. --valgrind runs them under valgrind,
-# --asan with AddressSanitizer and the static library. PROGRAM... are names without .c; default: all.
+# made and filled. Without an option every program runs in the modes of the file `modes`. --valgrind runs them under valgrind,
+# --asan with AddressSanitizer and the static library; --build only builds them with the shared library, in BUILD/shared,
+# to be run elsewhere. PROGRAM... are names without .c; default: all.
 #
 # The last line is "N passed, M failed, K skipped". Variables: CC, CXX, CFLAGS, JOBS.
 set -u
 
 usage() {
-	echo "usage: $0 [--valgrind|--asan] LIBRARIES BUILD [PROGRAM...]" >&2
+	echo "usage: $0 [--valgrind|--asan|--build] LIBRARIES BUILD [PROGRAM...]" >&2
 	exit 2
 }
 
 kind=plain
 case ${1-} in
---valgrind | --asan) kind=${1#--} && shift ;;
+--valgrind | --asan | --build) kind=${1#--} && shift ;;
 --*) usage ;;
 esac
 [ $# -ge 2 ] || usage
@@ -167,16 +167,27 @@ canary() {
 	record asan_canary static $status "$output"
 }
 
-unset KTLI_URING_BACKEND KTLI_URING_SQPOLL KTLI_URING_LOG
+# A mode for each line of the file, that is not a comment.
+run_modes() {
+	local mode link variables
+	while read -r mode link variables; do
+		read -r -a variables <<<"$variables"
+		run "$mode" "$link" "${variables[@]}"
+	done < <(grep -v '^#' "$here/modes")
+}
+
+unset KTLI_URING_BACKEND KTLI_URING_SQPOLL KTLI_URING_LOG KTLI_URING_FEATURES
 case $kind in
+build)
+	compile shared
+	! grep -qx FAIL "$results"/* 2>/dev/null
+	exit
+	;;
 plain)
 	headers
 	compile shared
 	compile static
-	run shared-uring shared KTLI_URING_BACKEND=uring
-	run shared-socket shared KTLI_URING_BACKEND=socket
-	run shared-sqpoll shared KTLI_URING_BACKEND=uring KTLI_URING_SQPOLL=1
-	run static-uring static KTLI_URING_BACKEND=uring
+	run_modes
 	;;
 valgrind)
 	command -v valgrind >/dev/null || { echo "valgrind is not installed (package: valgrind)" >&2; exit 1; }

@@ -355,12 +355,14 @@ impl Transmit {
         if let Some(errno) = self.connection.send_error() {
             return Err(errno);
         }
-        if deadline.left().is_zero() {
-            let limit = self.connection.options.send_timeout;
-            warn!("a send has not got through in {limit} ms: the connection is dead");
-            return Err(self.connection.kill(Errno::TIMEDOUT));
-        }
-        Ok(())
+        if deadline.left().is_zero() { Err(self.time_out()) } else { Ok(()) }
+    }
+
+    /// The time limit of a send has passed.
+    fn time_out(&self) -> Errno {
+        let limit = self.connection.options.send_timeout;
+        warn!("a send has not got through in {limit} ms: the connection is dead");
+        self.connection.kill(Errno::TIMEDOUT)
     }
 
     /// One transmission, of one operation or a chain of them: at first what the socket takes at once, which usually is
@@ -410,7 +412,11 @@ impl Transmit {
         let cut = sent < batch.bytes() && wait().is_none();
         if cut && matches!(&self.engine, Engine::Ring(ring) if !ring.has(Feature::CancelResult)) {
             // Where the stream stands is not known: nothing can follow.
-            return Err(self.connection.fail_send(Errno::CONNABORTED));
+            return Err(if self.connection.is_leaving() {
+                self.connection.fail_send(Errno::CONNABORTED)
+            } else {
+                self.time_out()
+            });
         }
         Ok(sent)
     }
