@@ -30,7 +30,8 @@
 //!   staged before it sleeps and whenever it is woken. A ring is made by the thread that uses it, one for each half.
 //! * Any thread connects, disconnects and closes (`session`).
 //! * The *sweeper*, the library's only lasting thread of its own, sends what a receiver that stays away
-//!   leaves behind. It sleeps unless something is staged for a receiver that is awake.
+//!   leaves behind. It sleeps unless something is staged for a receiver that is awake. (With `KTLI_URING_TRACE`
+//!   there is another, which writes what calls have been made: `trace`.)
 //! * Once in a process, a short-lived thread asks the kernel for io_uring (`ring::setup`).
 //!
 //! # Memory
@@ -105,6 +106,8 @@ mod sync;
 mod table;
 #[forbid(unsafe_code)]
 mod ticking;
+#[forbid(unsafe_code)]
+pub mod trace;
 #[forbid(unsafe_code)]
 mod transmit;
 #[forbid(unsafe_code)]

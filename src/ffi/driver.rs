@@ -10,6 +10,7 @@ use log::error;
 
 use super::{
     guard::guard,
+    traced::traced,
     types::{kiovec, ktli_driver_fns, vector},
 };
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     session::{Readiness, Session},
     socket::segment::{In, Out},
     table::{self, Found, Handle},
+    trace::{self, format::Function},
 };
 
 /// The driver's table, for libkinetic's line `KTLI_DRIVER_URING`.
@@ -45,6 +47,7 @@ static AT_EXIT: extern "C" fn() = at_exit;
 extern "C" fn at_exit() {
     guard((), || {
         exit::run();
+        trace::finish();
         Ok(())
     });
 }
@@ -71,16 +74,27 @@ fn count(bytes: usize) -> Result<c_int, Errno> {
 /// Any thread. The session is the caller's until `ktli_uring_close`.
 #[unsafe(no_mangle)]
 pub extern "C" fn ktli_uring_open() -> *mut c_void {
-    guard(ptr::null_mut(), || {
+    guard((), || {
         logger::install();
-        fork::watch();
-        // The exit handler must be linked wherever sessions are opened.
-        std::hint::black_box(&AT_EXIT);
-        engine::check(&config::current())?;
-        let handle = table::open()?;
-        exit::expect();
-        Ok(ptr::without_provenance_mut(handle.into_raw()))
-    })
+        trace::install();
+        Ok(())
+    });
+    traced(
+        Function::Open,
+        ptr::null_mut(),
+        || 0,
+        || {
+            guard(ptr::null_mut(), || {
+                fork::watch();
+                // The exit handler must be linked wherever sessions are opened.
+                std::hint::black_box(&AT_EXIT);
+                engine::check(&config::current())?;
+                let handle = table::open()?;
+                exit::expect();
+                Ok(ptr::without_provenance_mut(handle.into_raw()))
+            })
+        },
+    )
 }
 
 /// Closes a session, disconnecting it first; see `ktli_uring_disconnect`.
@@ -91,11 +105,18 @@ pub extern "C" fn ktli_uring_open() -> *mut c_void {
 /// return. From then on the handle is stale: using it fails, and does nothing else.
 #[unsafe(no_mangle)]
 pub extern "C" fn ktli_uring_close(dh: *mut c_void) -> c_int {
-    guard(-1, || {
-        session(dh)?;
-        table::close(Handle::from_raw(dh.addr()).ok_or(Errno::INVAL)?)?;
-        Ok(0)
-    })
+    traced(
+        Function::Close,
+        dh,
+        || 0,
+        || {
+            guard(-1, || {
+                session(dh)?;
+                table::close(Handle::from_raw(dh.addr()).ok_or(Errno::INVAL)?)?;
+                Ok(0)
+            })
+        },
+    )
 }
 
 /// Connects a session over TCP to `host` (a name or an IPv4 or IPv6 address) and `port` (a number or a
@@ -117,20 +138,27 @@ pub unsafe extern "C" fn ktli_uring_connect(
     port: *mut c_char,
     usetls: c_int,
 ) -> c_int {
-    guard(-1, || {
-        let (session, generation) = session(dh)?;
-        if host.is_null() || port.is_null() {
-            return Err(Errno::INVAL);
-        }
-        if usetls != 0 {
-            error!("TLS was asked for, which this version does not have");
-            return Err(Errno(libc::EPROTONOSUPPORT));
-        }
-        // SAFETY: Terminated strings by this function's contract; not NULL, checked above.
-        let (host, port) = unsafe { (CStr::from_ptr(host), CStr::from_ptr(port)) };
-        session.connect(generation, host, port)?;
-        Ok(0)
-    })
+    traced(
+        Function::Connect,
+        dh,
+        || 0,
+        || {
+            guard(-1, || {
+                let (session, generation) = session(dh)?;
+                if host.is_null() || port.is_null() {
+                    return Err(Errno::INVAL);
+                }
+                if usetls != 0 {
+                    error!("TLS was asked for, which this version does not have");
+                    return Err(Errno(libc::EPROTONOSUPPORT));
+                }
+                // SAFETY: Terminated strings by this function's contract; not NULL, checked above.
+                let (host, port) = unsafe { (CStr::from_ptr(host), CStr::from_ptr(port)) };
+                session.connect(generation, host, port)?;
+                Ok(0)
+            })
+        },
+    )
 }
 
 /// Disconnects a session: sends what was accepted, closes the sending direction, reads until the drive
@@ -145,11 +173,18 @@ pub unsafe extern "C" fn ktli_uring_connect(
 /// longer), or inside `poll`, which waits for its time-out.
 #[unsafe(no_mangle)]
 pub extern "C" fn ktli_uring_disconnect(dh: *mut c_void) -> c_int {
-    guard(-1, || {
-        let (session, generation) = session(dh)?;
-        session.disconnect(generation)?;
-        Ok(0)
-    })
+    traced(
+        Function::Disconnect,
+        dh,
+        || 0,
+        || {
+            guard(-1, || {
+                let (session, generation) = session(dh)?;
+                session.disconnect(generation)?;
+                Ok(0)
+            })
+        },
+    )
 }
 
 /// Sends a message: all bytes of the `msgcnt` entries of `msg`, in order.
@@ -175,12 +210,16 @@ pub extern "C" fn ktli_uring_disconnect(dh: *mut c_void) -> c_int {
 /// `msg` must be NULL or point to `msgcnt` entries whose memory can be read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ktli_uring_send(dh: *mut c_void, msg: *mut kiovec, msgcnt: c_int) -> c_int {
-    guard(-1, || {
-        let (session, generation) = session(dh)?;
-        // SAFETY: By this function's contract, for the time of this call, which is as long as the
-        // segments live.
-        let (entries, total) = unsafe { vector::<Out>(msg, msgcnt)? };
-        count(session.send(generation, Cursor::new(entries, total))?)
+    // SAFETY: By this function's contract.
+    let bytes = || unsafe { vector::<Out>(msg, msgcnt) }.map_or(0, |(_, total)| total as i64);
+    traced(Function::Send, dh, bytes, || {
+        guard(-1, || {
+            let (session, generation) = session(dh)?;
+            // SAFETY: By this function's contract, for the time of this call, which is as long as the
+            // segments live.
+            let (entries, total) = unsafe { vector::<Out>(msg, msgcnt)? };
+            count(session.send(generation, Cursor::new(entries, total))?)
+        })
     })
 }
 
@@ -200,11 +239,15 @@ pub unsafe extern "C" fn ktli_uring_send(dh: *mut c_void, msg: *mut kiovec, msgc
 /// else meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ktli_uring_receive(dh: *mut c_void, msg: *mut kiovec, msgcnt: c_int) -> c_int {
-    guard(-1, || {
-        let (session, generation) = session(dh)?;
-        // SAFETY: As in `ktli_uring_send`.
-        let (entries, total) = unsafe { vector::<In>(msg, msgcnt)? };
-        count(session.receive(generation, Cursor::new(entries, total))?)
+    // SAFETY: As in `ktli_uring_send`.
+    let bytes = || unsafe { vector::<In>(msg, msgcnt) }.map_or(0, |(_, total)| total as i64);
+    traced(Function::Receive, dh, bytes, || {
+        guard(-1, || {
+            let (session, generation) = session(dh)?;
+            // SAFETY: As in `ktli_uring_send`.
+            let (entries, total) = unsafe { vector::<In>(msg, msgcnt)? };
+            count(session.receive(generation, Cursor::new(entries, total))?)
+        })
     })
 }
 
@@ -223,18 +266,25 @@ pub unsafe extern "C" fn ktli_uring_receive(dh: *mut c_void, msg: *mut kiovec, m
 /// which the time-out may be exceeded): libkinetic uses the request for some 100 ns longer.
 #[unsafe(no_mangle)]
 pub extern "C" fn ktli_uring_poll(dh: *mut c_void, timeout: c_int) -> c_int {
-    guard(-1, || {
-        let timeout = u64::try_from(timeout).ok().map(Duration::from_millis);
-        match Handle::from_raw(dh.addr()).ok_or(Errno::INVAL)?.find()? {
-            Found::Session(session, generation) => match session.poll(generation, timeout)? {
-                Readiness::Ready => Ok(1),
-                Readiness::TimedOut => Ok(0),
-            },
-            Found::Stale => {
-                // libkinetic's receiver goes on polling for a moment after `close`.
-                thread::sleep(timeout.unwrap_or(Duration::from_secs(1)));
-                Ok(0)
-            }
-        }
-    })
+    traced(
+        Function::Poll,
+        dh,
+        || timeout.max(-1).into(),
+        || {
+            guard(-1, || {
+                let timeout = u64::try_from(timeout).ok().map(Duration::from_millis);
+                match Handle::from_raw(dh.addr()).ok_or(Errno::INVAL)?.find()? {
+                    Found::Session(session, generation) => match session.poll(generation, timeout)? {
+                        Readiness::Ready => Ok(1),
+                        Readiness::TimedOut => Ok(0),
+                    },
+                    Found::Stale => {
+                        // libkinetic's receiver goes on polling for a moment after `close`.
+                        thread::sleep(timeout.unwrap_or(Duration::from_secs(1)));
+                        Ok(0)
+                    }
+                }
+            })
+        },
+    )
 }

@@ -3,7 +3,7 @@
 //! `driver` has the seven functions and the table, `control` and `statistics` the functions beside them, `features`
 //! the bits of an option,
 //! `types` the driver's structures, `sized` copies those that may grow, `guard` turns results and panics into
-//! C's return values. A function here checks its
+//! C's return values, `traced` takes note of calls. A function here checks its
 //! arguments, makes safe types of them, calls the crate, and nothing else.
 
 pub mod control;
@@ -12,4 +12,5 @@ pub mod features;
 mod guard;
 mod sized;
 pub mod statistics;
+mod traced;
 pub mod types;
