@@ -6,6 +6,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/ktli-uring
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 DESTDIR ?=
 CARGO ?= cargo
 CC ?= cc
@@ -101,7 +102,7 @@ header: need ## bring the committed C header up to date
 symbols: build ## bring the committed list of exported symbols up to date
 	tools/symbols.sh $(RELEASE) > docs/symbols.txt
 
-install: build man ## install everything (PREFIX, LIBDIR, INCLUDEDIR, BINDIR, MANDIR, DOCDIR, DESTDIR)
+install: build man ## install everything (PREFIX, LIBDIR, INCLUDEDIR, BINDIR, MANDIR, DOCDIR, COMPLETIONDIR, DESTDIR)
 	@$(MAKE) -s --no-print-directory install-lib install-dev install-tools
 
 # The three parts, as distributions package them. They install what `build` and `man` have made.
@@ -124,21 +125,26 @@ install-dev:
 	install -m 644 examples/*.c $(DESTDIR)$(DOCDIR)/examples
 
 install-tools:
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man7
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPLETIONDIR)
 	install -m 755 $(addprefix $(RELEASE)/,$(TOOLS)) $(DESTDIR)$(BINDIR)
+	install -m 644 $(TARGET)/man/ktli-uring*.1 $(DESTDIR)$(MANDIR)/man1
 	install -m 644 docs/man/ktli-uring.7 $(DESTDIR)$(MANDIR)/man7
+	install -m 644 $(TARGET)/man/ktli-uring.bash $(DESTDIR)$(COMPLETIONDIR)/ktli-uring
 
 uninstall: ## remove what install has put there
 	rm -f $(DESTDIR)$(LIBDIR)/$(SHARED).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SHARED) \
 	    $(DESTDIR)$(LIBDIR)/$(PRELOAD) $(DESTDIR)$(LIBDIR)/libktli_uring.a \
 	    $(DESTDIR)$(INCLUDEDIR)/ktli_uring.h $(DESTDIR)$(LIBDIR)/pkgconfig/ktli-uring.pc \
 	    $(DESTDIR)$(MANDIR)/man3/ktli_uring_*.3 $(DESTDIR)$(MANDIR)/man7/ktli-uring.7 \
+	    $(DESTDIR)$(MANDIR)/man1/ktli-uring*.1 $(DESTDIR)$(COMPLETIONDIR)/ktli-uring \
 	    $(addprefix $(DESTDIR)$(BINDIR)/,$(TOOLS))
 	rm -rf $(DESTDIR)$(DOCDIR)
 
-man: ## make the manual pages of the C functions from the header
+man: build ## make the manual pages of the C functions and of the command
 	@rm -rf $(TARGET)/man
 	@tools/man.sh $(HEADER) $(TARGET)/man
+	@$(RELEASE)/ktli-uring man $(TARGET)/man
+	@$(RELEASE)/ktli-uring completions bash > $(TARGET)/man/ktli-uring.bash
 
 deb: ## make Debian packages of this commit, the same bytes wherever they are built
 	tools/deb.sh $(TARGET)/deb

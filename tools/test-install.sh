@@ -24,7 +24,7 @@ check() {
 "$make" -s install DESTDIR="$root" PREFIX=/usr LIBDIR=/usr/lib
 for file in lib/libktli_uring.so lib/libktli_uring.so.0 lib/libktli_uring.a lib/libktli_uring_preload.so \
     include/ktli_uring.h lib/pkgconfig/ktli-uring.pc share/man/man7/ktli-uring.7 share/man/man3/ktli_uring_send.3 \
-    bin/kinetic-drive; do
+    bin/kinetic-drive bin/ktli-uring share/man/man1/ktli-uring.1 share/bash-completion/completions/ktli-uring; do
     check "$file is installed" [ -f "$root/usr/$file" ]
 done
 soname=$(readelf -d "$root/usr/lib/libktli_uring.so" | sed -n 's/.*soname: \[\(.*\)\]/\1/p')

@@ -4,10 +4,7 @@ use std::{convert::Infallible, env, ffi::OsString, io, os::unix::process::Comman
 
 use clap::Args;
 
-use crate::{
-    failure::{Failure, Result},
-    output::Output,
-};
+use crate::failure::{Failure, Result};
 
 /// What is passed on as it is.
 #[derive(Args)]
@@ -19,12 +16,12 @@ pub struct Passed {
 
 impl Passed {
     /// Becomes `program`, which is beside this one or in the path.
-    pub fn run(&self, program: &str, output: Output) -> Result<()> {
+    pub fn run(&self, program: &str, json: bool) -> Result<()> {
         let beside = env::current_exe().ok().map(|path| path.with_file_name(program));
         let path = beside.filter(|path| path.is_file()).unwrap_or_else(|| program.into());
         let mut command = Command::new(path);
         command.args(&self.arguments);
-        if output.json {
+        if json {
             command.arg("--json");
         }
         become_it(&mut command).map(|never| match never {})

@@ -24,6 +24,12 @@ pub enum Code {
     Relink = 8,
     /// `doctor --program`: the program has no trace of libkinetic's socket driver.
     NoTrace = 9,
+    /// `run`: the program was not started.
+    NotStarted = 125,
+    /// `run`: the program cannot be executed.
+    NotExecutable = 126,
+    /// `run`: there is no such program.
+    NoProgram = 127,
 }
 
 /// The exit codes for the help.
@@ -57,6 +63,11 @@ impl Failure {
     /// A failure with a code of its own.
     pub fn new(code: Code, text: impl Into<String>) -> Failure {
         Failure { code, text: text.into(), quiet: false }
+    }
+
+    /// The same failure with another code.
+    pub fn with_code(self, code: Code) -> Failure {
+        Failure { code, ..self }
     }
 
     /// Any other failure.

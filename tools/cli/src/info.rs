@@ -90,7 +90,7 @@ fn section(name: &str, log: &GetLog) -> Value {
                 .into()
         }
         "messages" => {
-            json!(lossy(log.messages.as_deref()).map(|text| text.trim_end_matches('\0').to_owned()))
+            json!(lossy(log.messages.as_deref()).unwrap_or_default())
         }
         _ => {
             let counted = log.statistics.iter().filter(|entry| entry.count.unwrap_or(0) > 0);
@@ -142,8 +142,10 @@ fn limits(limits: &Limits) -> Value {
     })
 }
 
+/// Text as drives send it, some with the zero that ends it in C; nothing is `None`.
 fn lossy(bytes: Option<&[u8]>) -> Option<String> {
-    bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    let text = String::from_utf8_lossy(bytes?).trim_end_matches('\0').to_owned();
+    (!text.is_empty()).then_some(text)
 }
 
 /// For people: what is not known is left out.

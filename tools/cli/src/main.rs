@@ -1,7 +1,8 @@
 //! The `ktli-uring` command: everyday checks of Kinetic drives, for a user who has no libkinetic at hand, and of this
 //! driver on a machine.
 //!
-//! Each subcommand is a module; [`doctor`] looks at the machine and [`program`] at a program, [`client`] talks to a drive through the driver's own C interface, [`split`] keeps
+//! Each subcommand is a module ([`shell`] has two, [`beside`] those that become another program); [`doctor`] looks at
+//! the machine and [`program`] at a program, [`client`] talks to a drive through the driver's own C interface, [`split`] keeps
 //! values that are larger than a drive takes, [`failure`] has the exit codes.
 
 #![forbid(unsafe_code)]
@@ -20,12 +21,15 @@ mod program;
 mod progress;
 mod put;
 mod range;
+mod run;
+mod shell;
 mod split;
 mod target;
+mod trace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{failure::EXIT_CODES, output::Output};
 
@@ -63,6 +67,19 @@ enum Command {
     /// Tell whether io_uring can be used here, what the driver will do, and whether it can be preloaded into a program
     #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Doctor),
+    /// Start a program with this driver in the place of libkinetic's socket driver
+    #[command(after_help = run::EXIT_CODES)]
+    Run(run::Run),
+    /// Summarise what `run --trace` has written: calls, times, bytes, who waited for whom
+    #[command(after_help = EXIT_CODES)]
+    Trace(trace::Trace),
+    /// Measure this driver beside the socket driver's flow: the ktli-bench program, with its options (`bench --help`)
+    #[command(disable_help_flag = true)]
+    Bench(beside::Passed),
+    /// Print a shell's completions for this command
+    Completions(shell::Completions),
+    /// Print this command's manual page, or write all of them to a folder
+    Man(shell::Man),
     /// Run a drive in memory, until it is interrupted: the kinetic-drive program, with its options (`drive --help`)
     #[command(disable_help_flag = true)]
     Drive(beside::Passed),
@@ -84,7 +101,12 @@ fn main() -> ExitCode {
         Command::Delete(delete) => delete.run(output),
         Command::Range(range) => range.run(output),
         Command::Info(info) => info.run(output),
-        Command::Drive(passed) => passed.run("kinetic-drive", output),
+        Command::Run(run) => run.run().map(|never| match never {}),
+        Command::Trace(trace) => trace.run(output),
+        Command::Bench(passed) => passed.run("ktli-bench", false),
+        Command::Completions(completions) => completions.run(Arguments::command()),
+        Command::Man(man) => man.run(Arguments::command()),
+        Command::Drive(passed) => passed.run("kinetic-drive", json),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -97,10 +119,10 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
-        super::Arguments::command().debug_assert();
+        Arguments::command().debug_assert();
     }
 }

@@ -17,12 +17,12 @@ const SECRET: &str = "KTLI_URING_SECRET";
 pub struct Target {
     /// The drive: a name or an address, with its port if that is not 8123; [ADDRESS]:PORT for IPv6
     #[arg(
-        short, long, value_name = "HOST[:PORT]", default_value = "127.0.0.1", env = "KTLI_URING_DRIVE",
+        short, long, value_name = "HOST[:PORT]", default_value = "127.0.0.1", env = "KTLI_URING_DRIVE", hide_env_values = true,
         value_parser = address
     )]
     pub drive: Address,
     /// The identity that signs requests
-    #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_IDENTITY, env = "KTLI_URING_IDENTITY")]
+    #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_IDENTITY, env = "KTLI_URING_IDENTITY", hide_env_values = true)]
     pub identity: i64,
     /// A file with the identity's secret, without its last line end. Else the environment variable
     /// KTLI_URING_SECRET has it, else it is the one that drives come with

@@ -1,54 +1,16 @@
 //! What the doctor says of this machine, and of programs.
 
 mod common;
+mod compile;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
 use common::{command, parse};
+use compile::Workshop;
 use serde_json::Value;
-
-/// A folder with programs that were compiled for a test.
-struct Workshop(tempfile::TempDir);
-
-impl Workshop {
-    fn new() -> Workshop {
-        Workshop(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Compiles `sources` to `target`; `more` goes at the end.
-    fn compile(&self, target: &str, sources: &[&str], more: &[&str]) -> PathBuf {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
-        compiler
-            .current_dir(self.0.path())
-            .arg("-w")
-            .arg("-I")
-            .arg(here.join("../../include"))
-            .args(["-o", target]);
-        compiler.args(sources.iter().map(|source| here.join("tests/programs").join(source))).args(more);
-        let output = compiler.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        self.path(target)
-    }
-
-    fn library(&self, more: &[&str]) -> PathBuf {
-        let all: Vec<&str> = ["-shared", "-fPIC"].iter().chain(more).copied().collect();
-        self.compile("libkinetic.so", &["libkinetic.c"], &all)
-    }
-
-    /// A program over the shared libkinetic.
-    fn program(&self, more: &[&str]) -> PathBuf {
-        let all: Vec<&str> = ["-L.", "-lkinetic"].iter().chain(more).copied().collect();
-        self.compile("program", &["program.c"], &all)
-    }
-}
 
 fn examine(program: &Path, change: impl FnOnce(&mut Command)) -> (i32, Value) {
     let mut command = command();
@@ -79,7 +41,7 @@ fn a_program_over_the_shared_libkinetic_can_be_preloaded() {
     }
     let program = workshop.program(&[]);
     let (code, said) = examine(&program, |command| {
-        command.env("LD_LIBRARY_PATH", workshop.0.path());
+        command.env("LD_LIBRARY_PATH", workshop.folder());
     });
     assert_eq!((code, &said["way"]), (0, &"preload".into()), "{said}");
     // Nowhere: the loader would not find it either.
@@ -93,7 +55,7 @@ fn a_program_over_the_shared_libkinetic_can_be_preloaded() {
     let output = command()
         .args(["doctor", "--program"])
         .arg(&program)
-        .env("LD_LIBRARY_PATH", workshop.0.path())
+        .env("LD_LIBRARY_PATH", workshop.folder())
         .output();
     let said = text(&output.unwrap());
     assert!(said.starts_with("good ") && said.contains("ktli-uring run -- "), "{said}");

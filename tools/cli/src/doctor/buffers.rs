@@ -32,14 +32,16 @@ fn buffer(proc: Proc<'_>, name: &'static str, which: &str, option: &str, wanted:
     if wanted <= cap {
         return Check::new(name, Verdict::Good, format!("{} asked for, as {sysctl} allows", size(wanted)));
     }
+    let left =
+        format!("left to the kernel's tuning (up to {}), which beats {sysctl} ({})", size(tuning), size(cap));
+    // The kernel doubles what is asked for.
+    if 2 * cap < tuning && tuning >= 2 * wanted {
+        return Check::new(name, Verdict::Good, left);
+    }
     let found = if 2 * cap >= tuning {
         format!("{} asked for, {} given: {sysctl}", size(wanted), size(cap))
     } else {
-        format!(
-            "not asked for, since {sysctl} ({}) gives less than the kernel's tuning (up to {})",
-            size(cap),
-            size(tuning)
-        )
+        left
     };
     Check::new(name, Verdict::Warning, found)
         .advise(format!("sysctl {sysctl}={wanted}, for drives that are far away"))
@@ -80,7 +82,8 @@ mod tests {
         assert!(text.contains("4 MiB given") && text.contains("net.core.wmem_max=5242880"), "{text}");
         let (verdict, text) = send_buffer(Some("212992"), "4096 16384 4194304");
         assert_eq!(verdict, Verdict::Warning);
-        assert!(text.contains("not asked for") && text.contains("208 KiB"), "{text}");
+        assert!(text.contains("left to the kernel") && text.contains("208 KiB"), "{text}");
+        assert_eq!(send_buffer(Some("212992"), "4096 16384 10485760").0, Verdict::Good);
         assert_eq!(send_buffer(None, "4096 16384 4194304").0, Verdict::Note);
     }
 }

@@ -8,7 +8,8 @@ use std::{
     net::TcpStream,
     path::PathBuf,
     process::{Command, Output, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use kinetic_drive::{
@@ -160,5 +161,11 @@ pub fn built(name: &str) -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// Only turns a hang into a failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Waits until something is as it has to become.
+pub fn wait_until(mut done: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        assert!(Instant::now() < patience, "it does not come");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

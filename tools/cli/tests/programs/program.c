@@ -1,7 +1,7 @@
 /*
- * Plays the upper half with the driver that the table names: connects to 127.0.0.1 and the port that is given, sends
- * and receives what CALLS below says, and ends without disconnecting, as programs over libkinetic do. Ends with 3 if
- * the stock driver answered. SPDX-License-Identifier: MIT OR Apache-2.0
+ * Plays the upper half with the driver that the table names: connects to 127.0.0.1 and the port that is given, makes
+ * eight calls all told, and ends without disconnecting, as programs over libkinetic do; with a second argument it waits
+ * to be killed. Ends with 3 if the stock driver answered. SPDX-License-Identifier: MIT OR Apache-2.0
  */
 #define KTLI_URING_DEFINE_TYPES
 #include "ktli_uring.h"
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct ktli_driver_fns *find_driver(int id);
 
@@ -51,5 +52,7 @@ int main(int argc, char **argv)
 	if (driver->ktli_dfns_send(dh, &header, 1) != 9)
 		return 9;
 	printf("%u\n", number(pdu + 1));
+	if (argc > 2)
+		pause();
 	return 0;
 }
