@@ -24,7 +24,7 @@ TOOLS := ktli-uring kinetic-drive ktli-bench
 # Where the benchmark writes; the results that the documentation shows are in docs/bench.
 BENCH_OUT ?= $(TARGET)/bench
 # How long each of the fuzz targets runs, in seconds.
-FUZZ_SECONDS ?= 30
+FUZZ_SECONDS ?= 60
 # What a program that links the static library needs besides; `make lint` compares it with rustc's list.
 PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
@@ -76,7 +76,7 @@ test-valgrind: build ## run the C tests under valgrind
 test-install: build ## install into a scratch root and build a C program against that
 	tools/test-install.sh $(TARGET)/install-test
 
-fuzz: need ## feed the drive's parsers with garbage for a minute (FUZZ_SECONDS: for each of the two targets; needs C++)
+fuzz: need ## feed the drive's parsers and the driver with garbage, two targets at a time (FUZZ_SECONDS: for each of the six; needs C++)
 	tools/fuzz.sh $(TARGET)/fuzz $(FUZZ_SECONDS)
 
 model: need ## run only the model check of the handoff
@@ -84,8 +84,10 @@ model: need ## run only the model check of the handoff
 
 lint: build ## check format, clippy, the header and the exported symbols
 	$(CARGO) fmt --all --check
-	$(CARGO) fmt --manifest-path tools/drive/fuzz/Cargo.toml --check
-	$(CARGO) metadata --locked --format-version 1 --manifest-path tools/drive/fuzz/Cargo.toml >/dev/null
+	@for crate in fuzz tools/drive/fuzz; do \
+	$(CARGO) fmt --manifest-path $$crate/Cargo.toml --check || exit; \
+	$(CARGO) metadata --locked --format-version 1 --manifest-path $$crate/Cargo.toml >/dev/null || exit; \
+	done
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	@KTLI_URING_HEADER=$(abspath $(TARGET))/ktli_uring.h $(CARGO) build --release -q
 	@cmp -s $(TARGET)/ktli_uring.h $(HEADER) || { diff -u $(HEADER) $(TARGET)/ktli_uring.h; echo "$(HEADER) is not current: run 'make header'" >&2; exit 1; }

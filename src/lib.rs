@@ -70,6 +70,10 @@ pub mod ffi;
 mod fork;
 #[forbid(unsafe_code)]
 mod framing;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+#[forbid(unsafe_code)]
+pub mod fuzzing;
 #[forbid(unsafe_code)]
 mod handoff;
 #[forbid(unsafe_code)]

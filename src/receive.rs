@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// Size of the read-ahead buffer. 16 KiB cost throughput at every size measured.
-const READ_AHEAD: usize = 256 << 10;
+pub const READ_AHEAD: usize = 256 << 10;
 
 /// From this many missing bytes on a value is received straight into the caller's memory.
 pub const DIRECT: usize = 48 << 10;
