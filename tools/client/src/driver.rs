@@ -20,10 +20,13 @@ pub struct Driver {
     table: &'static ktli_driver_fns,
     /// How many system calls it has made for a handle.
     calls: fn(*mut c_void) -> u64,
+    /// Its handles are no pointers: a closed one may still be used.
+    stale: bool,
 }
 
 /// This project's driver.
-pub const URING: Driver = Driver { name: "ktli-uring", table: &ktli_uring::ffi::driver::uring_fns, calls };
+pub const URING: Driver =
+    Driver { name: "ktli-uring", table: &ktli_uring::ffi::driver::uring_fns, calls, stale: true };
 
 /// System calls that this project's driver counts for a handle.
 fn calls(dh: *mut c_void) -> u64 {
@@ -61,12 +64,13 @@ pub fn configure(change: impl FnOnce(&mut ktli_uring_config)) -> io::Result<()> 
 
 /// The socket driver's flow.
 pub const STOCK: Driver =
-    Driver { name: "stock flow", table: &crate::stock::STOCK_FNS, calls: crate::stock::calls };
+    Driver { name: "stock flow", table: &crate::stock::STOCK_FNS, calls: crate::stock::calls, stale: false };
 
 /// An open handle of a driver. It is closed on drop.
 pub struct Handle {
     table: &'static ktli_driver_fns,
     calls: fn(*mut c_void) -> u64,
+    stale: bool,
     dh: *mut c_void,
 }
 
@@ -96,7 +100,7 @@ impl Driver {
         if dh.is_null() {
             return Err(io::Error::last_os_error());
         }
-        Ok(Handle { table: self.table, calls: self.calls, dh })
+        Ok(Handle { table: self.table, calls: self.calls, stale: self.stale, dh })
     }
 }
 
@@ -108,9 +112,14 @@ impl Handle {
 
     /// Connects to a host, which the driver looks up.
     pub fn connect_to(&self, host: &str, port: u16) -> io::Result<()> {
+        self.connect_with(host, port, false)
+    }
+
+    /// Connects to a host, with TLS or without.
+    pub fn connect_with(&self, host: &str, port: u16, tls: bool) -> io::Result<()> {
         let (host, port) = (CString::new(host)?, CString::new(port.to_string())?);
         let (host, port) = (host.as_ptr().cast_mut(), port.as_ptr().cast_mut());
-        check(call!(self.table, ktli_dfns_connect(self.dh, host, port, 0))).map(drop)
+        check(call!(self.table, ktli_dfns_connect(self.dh, host, port, tls.into()))).map(drop)
     }
 
     /// Disconnects.
@@ -151,6 +160,24 @@ impl Handle {
         Ok(buffers)
     }
 
+    /// Sends the pieces, however many, as one message.
+    pub fn send_vector(&self, pieces: &[&[u8]]) -> io::Result<usize> {
+        let mut vector: Vec<kiovec> = pieces
+            .iter()
+            .map(|piece| kiovec { kiov_base: piece.as_ptr().cast_mut().cast(), kiov_len: piece.len() })
+            .collect();
+        check(call!(self.table, ktli_dfns_send(self.dh, vector.as_mut_ptr(), vector.len() as c_int)))
+    }
+
+    /// Fills all buffers, however many.
+    pub fn receive_vector<'b>(&self, buffers: impl IntoIterator<Item = &'b mut [u8]>) -> io::Result<usize> {
+        let mut vector: Vec<kiovec> = buffers
+            .into_iter()
+            .map(|buffer| kiovec { kiov_base: buffer.as_mut_ptr().cast(), kiov_len: buffer.len() })
+            .collect();
+        check(call!(self.table, ktli_dfns_receive(self.dh, vector.as_mut_ptr(), vector.len() as c_int)))
+    }
+
     /// How many system calls the driver has made for this handle.
     pub fn calls(&self) -> u64 {
         (self.calls)(self.dh)
@@ -159,6 +186,13 @@ impl Handle {
     /// Waits until something can be received, at most `timeout` milliseconds.
     pub fn poll(&self, timeout: c_int) -> io::Result<bool> {
         check(call!(self.table, ktli_dfns_poll(self.dh, timeout))).map(|ready| ready == 1)
+    }
+
+    /// Closes the handle, which may still be used then, as libkinetic's receiver does. Only a driver whose handles are
+    /// no pointers bears that: any other panics.
+    pub fn close(&self) -> io::Result<()> {
+        assert!(self.stale, "this driver's handles are memory, which close frees");
+        check(call!(self.table, ktli_dfns_close(self.dh))).map(drop)
     }
 }
 
