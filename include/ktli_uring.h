@@ -453,7 +453,7 @@ int ktli_uring_configure(const struct ktli_uring_config *config);
 // Sends log lines to `callback` from now on instead of stderr; NULL: to stderr again. Which levels there
 // are is KTLI_URING_LOG's matter. `context` is passed on and must stay valid.
 //
-// Returns 0. Any thread; another thread may be inside the former callback when this returns.
+// Returns 0, or -1 with errno ENOMEM. Any thread; another thread may be inside the former callback when this returns.
 //
 // # Safety
 // `callback` must be NULL or a function of that type that may be called from any thread.

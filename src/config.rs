@@ -5,12 +5,16 @@
 //! options are first asked for; a connection keeps the options with which it was made. In a program that
 //! has more rights than whoever runs it (setuid, setgid, file capabilities) it is not read at all.
 
-use std::sync::{Mutex, OnceLock};
+use std::{
+    cell::RefCell,
+    sync::{Mutex, OnceLock},
+};
 
 use log::warn;
 
 use crate::{
     features::Features,
+    ffi::reserve,
     ring::setup::Sqpoll,
     socket::calls,
     sync::{lock, lock_soon},
@@ -242,25 +246,29 @@ static PROGRAM: Mutex<Options> = Mutex::new(DEFAULTS);
 fn environment(options: Options, complain: bool) -> Options {
     // Read once: the environment may be changed later by threads that this library cannot stop.
     static VARIABLES: OnceLock<Vec<(String, String)>> = OnceLock::new();
-    let variables = VARIABLES.get_or_init(|| {
-        if calls::is_privileged_for_another() {
-            return Vec::new();
+    let mut complain = |text| {
+        if complain {
+            warn!("{text}");
         }
-        std::env::vars_os()
-            .filter_map(|(name, value)| {
-                let name = name.into_string().ok()?;
-                name.starts_with("KTLI_URING_").then(|| (name, value.to_string_lossy().into_owned()))
-            })
-            .collect()
-    });
-    options.read(
-        &|name| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()),
-        &mut |text| {
-            if complain {
-                warn!("{text}");
-            }
+    };
+    if let Some(variables) = VARIABLES.get() {
+        let find = |name: &str| variables.iter().find(|(known, _)| known == name);
+        return options.read(&|name| find(name).map(|(_, value)| value.clone()), &mut complain);
+    }
+    let found = RefCell::new(Vec::new());
+    let trusted = !calls::is_privileged_for_another();
+    let options = options.read(
+        &|name| {
+            let value = std::env::var_os(name).filter(|_| trusted)?.to_string_lossy().into_owned();
+            found.borrow_mut().push((name.to_string(), value.clone()));
+            Some(value)
         },
-    )
+        &mut complain,
+    );
+    if reserve::check().is_ok() {
+        let _ = VARIABLES.set(found.into_inner());
+    }
+    options
 }
 
 /// The options in force for sessions that connect from now on.

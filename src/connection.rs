@@ -15,6 +15,7 @@ use socket2::Socket;
 use crate::{
     config::Options,
     error::Errno,
+    ffi::reserve,
     fork::{self, PerProcess},
     handoff::{Flushed, Handoff},
     hold::Hold,
@@ -56,14 +57,23 @@ pub struct Connection {
 /// child has the parent's connections in its memory, too, and must not touch the sockets that it shares with it.
 static ALL: PerProcess<Vec<Weak<Connection>>> = PerProcess([const { Mutex::new(Vec::new()) }; fork::DEPTH]);
 
-/// All connections of this process.
+/// All connections of this process; none where there is no memory for the list of them.
 pub fn all() -> Vec<Arc<Connection>> {
-    ALL.lock_soon().map_or_else(Vec::new, |all| all.iter().filter_map(Weak::upgrade).collect())
+    let mut list = Vec::new();
+    if let Some(all) = ALL.lock_soon()
+        && list.try_reserve_exact(all.len()).is_ok()
+    {
+        list.extend(all.iter().filter_map(Weak::upgrade));
+    }
+    list
 }
 
 impl Connection {
     /// Takes over a connected, blocking socket. Fails where an eventfd cannot be had.
     pub fn new(socket: Socket, options: Options) -> Result<Arc<Self>, Errno> {
+        let mut all = ALL.lock();
+        all.retain(|other| other.strong_count() > 0);
+        reserve::room(&mut all, 1)?;
         let statistics = Statistics::new(socket.peer_addr().ok().and_then(|peer| peer.as_socket()));
         let connection = Arc::new(Connection {
             socket,
@@ -77,8 +87,9 @@ impl Connection {
             send_error: AtomicI32::new(0),
             receive_error: AtomicI32::new(0),
         });
-        let mut all = ALL.lock();
-        all.retain(|other| other.strong_count() > 0);
+        // What has come from the reserve must not stay. So it does not get into the list, either, which would keep its
+        // memory for a while.
+        reserve::check()?;
         all.push(Arc::downgrade(&connection));
         Ok(connection)
     }

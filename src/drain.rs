@@ -17,7 +17,10 @@ use crate::{
     connection::Connection,
     error::Errno,
     handoff::Flushed,
-    socket::calls::{self, Interest},
+    socket::{
+        calls::{self, Interest},
+        segment::zeroed,
+    },
     statistics::Count,
 };
 
@@ -28,13 +31,21 @@ const SOON: Duration = Duration::from_millis(1);
 /// Drains the connections side by side, each at most until its time. Their halves must have been told to
 /// [`leave`](Connection::leave). Waits for no lock.
 pub fn drain(connections: Vec<(Arc<Connection>, Instant)>) {
-    let mut scratch = vec![0; 64 << 10];
-    let mut drains: Vec<Drain> = connections
-        .into_iter()
-        .map(|(connection, deadline)| Drain { connection, deadline, sending: true, full: false })
-        .collect();
+    let (mut large, mut small) = scratch();
+    let scratch = large.as_deref_mut().unwrap_or(&mut small);
+    let mut drains: Vec<Drain> = Vec::new();
+    if drains.try_reserve_exact(connections.len()).is_err() {
+        warn!("there is no memory to bring what was accepted to so many drives");
+        return;
+    }
+    drains.extend(connections.into_iter().map(|(connection, deadline)| Drain {
+        connection,
+        deadline,
+        sending: true,
+        full: false,
+    }));
     loop {
-        drains.retain_mut(|drain| drain.advance(&mut scratch));
+        drains.retain_mut(|drain| drain.advance(scratch));
         match &drains[..] {
             [] => return,
             [one] => one.wait(),
@@ -47,16 +58,22 @@ pub fn drain(connections: Vec<(Arc<Connection>, Instant)>) {
     }
 }
 
+/// Memory for bytes that are discarded, large if it can be had.
+fn scratch() -> (Option<Box<[u8]>>, [u8; 4 << 10]) {
+    (zeroed(64 << 10), [0; 4 << 10])
+}
+
 /// Waits at most until `deadline` for a sender that has sent without a copy, and returns when the drive has
 /// acknowledged everything; `has_left` tells. The drive may have to get rid of its answers before it reads, so they
 /// are read and discarded meanwhile.
 pub fn await_release(connection: &Connection, deadline: Instant, has_left: impl Fn() -> bool) -> bool {
-    let mut scratch = vec![0; 64 << 10];
+    let (mut large, mut small) = scratch();
+    let scratch = large.as_deref_mut().unwrap_or(&mut small);
     while !has_left() {
         if Instant::now() >= deadline {
             return false;
         }
-        connection.discard(&mut scratch);
+        connection.discard(scratch);
         connection.statistics.others.pauses.add(1);
         thread::sleep(SOON);
     }

@@ -36,11 +36,14 @@ pub fn run() {
     let connections = connection::all();
     // Calls in progress return, later ones fail: from here on nothing more is accepted.
     connections.iter().for_each(|connection| connection.leave());
-    drain(
-        connections
-            .iter()
-            .map(|connection| (Arc::clone(connection), now + connection.linger().min(LIMIT)))
-            .collect(),
-    );
+    let mut list = Vec::new();
+    if list.try_reserve_exact(connections.len()).is_ok() {
+        list.extend(
+            connections
+                .iter()
+                .map(|connection| (Arc::clone(connection), now + connection.linger().min(LIMIT))),
+        );
+        drain(list);
+    }
     connections.iter().for_each(|connection| report::print(connection));
 }

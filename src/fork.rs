@@ -4,11 +4,12 @@
 //! belongs to the process that opened it; in a child it is stale. A child may open sessions of its own.
 
 use std::sync::{
-    Mutex, MutexGuard, Once,
+    Mutex, MutexGuard,
     atomic::{AtomicU32, Ordering},
 };
 
 use crate::{
+    error::Errno,
     socket::calls,
     sync::{lock, lock_soon},
 };
@@ -44,11 +45,17 @@ impl<T> PerProcess<T> {
     }
 }
 
-/// Starts counting. To be called before the first session is opened.
-pub fn watch() {
-    static WATCHED: Once = Once::new();
+/// Starts counting. To be called before a session is opened. Fails where memory is short.
+pub fn watch() -> Result<(), Errno> {
+    static WATCHED: Mutex<bool> = Mutex::new(false);
     extern "C" fn in_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
     }
-    WATCHED.call_once(|| calls::after_fork_in_child(in_child));
+    // A child that was forked in the middle of it finds it locked for ever.
+    let mut watched = lock_soon(&WATCHED).ok_or(Errno::NOMEM)?;
+    if !*watched {
+        calls::after_fork_in_child(in_child)?;
+        *watched = true;
+    }
+    Ok(())
 }

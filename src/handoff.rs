@@ -98,10 +98,13 @@ impl Wire {
         }
     }
 
-    /// Takes over what is staged.
-    fn take(&mut self, staging: &mut Staging) {
+    /// Takes over what is staged, or nothing where memory for both together cannot be had.
+    fn take(&mut self, staging: &mut Staging) -> Result<(), Errno> {
         if staging.bytes.is_empty() {
-            return;
+            return Ok(());
+        }
+        if !self.bytes.is_empty() {
+            self.bytes.try_reserve(staging.bytes.len()).map_err(|_| Errno::NOMEM)?;
         }
         staging.batch = staging.batch.wrapping_add(1);
         self.messages += std::mem::take(&mut staging.messages);
@@ -110,6 +113,7 @@ impl Wire {
         } else {
             self.bytes.append(&mut staging.bytes);
         }
+        Ok(())
     }
 }
 
@@ -239,11 +243,11 @@ impl Handoff {
     /// The wire with all that is staged on it, waiting for whoever has it. For a thread that may block:
     /// the sender with a large message, or whose receiver is absent, or whose staging area is full;
     /// and `disconnect`. Nothing of the sender's is staged while the sender has the wire, so what it
-    /// sends itself keeps its place.
-    pub fn begin_flush(&self) -> MutexGuard<'_, Wire> {
+    /// sends itself keeps its place. Where memory is short nothing is done.
+    pub fn begin_flush(&self) -> Result<MutexGuard<'_, Wire>, Errno> {
         let mut wire = lock(&self.wire);
-        wire.take(&mut lock(&self.staging));
-        wire
+        wire.take(&mut lock(&self.staging))?;
+        Ok(wire)
     }
 
     // Anyone's. ------------------------------------------------------------------------------------
@@ -260,7 +264,8 @@ impl Handoff {
         loop {
             if wire.pending().is_empty() {
                 match try_lock(&self.staging) {
-                    Some(mut staging) => wire.take(&mut staging),
+                    // The wire is empty, so that this swaps the two and needs no memory.
+                    Some(mut staging) => wire.take(&mut staging).unwrap_or_default(),
                     None => return Ok(Flushed::Busy),
                 }
                 if wire.pending().is_empty() {
@@ -448,7 +453,7 @@ mod tests {
         let mut room = 7;
         assert_eq!(handoff.flush(send(&mut room)).unwrap(), Flushed::Full);
         stage(&handoff, b"01234");
-        let wire = handoff.begin_flush();
+        let wire = handoff.begin_flush().unwrap();
         assert_eq!((wire.pending(), wire.messages()), (&b"78901234"[..], 3));
         drop(wire);
         assert_eq!(flush(8), 3);
@@ -468,7 +473,7 @@ mod tests {
         stage(&handoff, b"56789");
         assert!(!handoff.fall_asleep(false, false) && handoff.fall_asleep(true, false));
         assert!(handoff.is_neglected(), "the sweeper tries, too");
-        let wire = handoff.begin_flush();
+        let wire = handoff.begin_flush().unwrap();
         assert_eq!((wire.pending(), wire.messages()), (&b"0123456789"[..], 2));
     }
 

@@ -42,6 +42,8 @@
 //! buffer belong to the connection, which lives until its last user (a half, the session, the sweeper for
 //! a moment) lets it go.
 //!
+//! Where the process has no memory left, calls fail with ENOMEM or do without; nothing ends it (`ffi::reserve`).
+//!
 //! # Unsafe code
 //!
 //! Lives in `ffi`, `ring` and `socket`; every other module forbids it.

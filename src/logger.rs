@@ -8,6 +8,8 @@ use std::sync::{Mutex, Once};
 use log::{LevelFilter, Log, Metadata, Record, warn};
 
 use crate::{
+    error::Errno,
+    ffi::reserve,
     socket::calls,
     sync::{lock, lock_soon},
 };
@@ -74,9 +76,12 @@ fn level(text: Option<&str>) -> (LevelFilter, Option<String>) {
 }
 
 /// Sends log lines to `sink` from now on, or to stderr with `None`.
-pub fn set_sink(sink: Option<Sink>) {
+pub fn set_sink(sink: Option<Sink>) -> Result<(), Errno> {
     install();
-    *lock(&SINK) = sink.map(std::sync::Arc::new);
+    let sink = sink.map(std::sync::Arc::new);
+    reserve::check()?;
+    *lock(&SINK) = sink;
+    Ok(())
 }
 
 #[cfg(test)]

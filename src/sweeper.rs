@@ -10,10 +10,10 @@
 
 use std::{
     sync::{
-        Mutex,
+        Condvar, Mutex,
         atomic::{AtomicU32, Ordering},
     },
-    thread::{self, Thread},
+    thread,
     time::Duration,
 };
 
@@ -22,7 +22,7 @@ use log::info;
 use crate::{
     connection,
     fork::{self, PerProcess},
-    socket::calls,
+    socket::threads,
     sync::AtomicBool,
     ticking,
 };
@@ -36,8 +36,10 @@ const IDLE_TICKS: u32 = 50;
 /// Is the sweeper looking?
 static TICKING: AtomicBool = AtomicBool::new(false);
 
-/// The thread.
-static SWEEPER: PerProcess<Option<Thread>> = PerProcess([const { Mutex::new(None) }; fork::DEPTH]);
+/// Has the thread been started?
+static STARTED: PerProcess<bool> = PerProcess([const { Mutex::new(false) }; fork::DEPTH]);
+/// Tells it to look.
+static CALLED: [Condvar; fork::DEPTH] = [const { Condvar::new() }; fork::DEPTH];
 /// The process (counted in forks) for which TICKING speaks: a child inherits it, but not the thread.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
@@ -53,21 +55,17 @@ pub fn attend() -> bool {
 
 #[cold]
 fn start() -> bool {
-    let mut sweeper = SWEEPER.lock();
+    let mut started = STARTED.lock();
     let here = fork::generation();
-    if let Some(thread) = &*sweeper {
-        ticking::start(&TICKING, || thread.unpark());
+    if *started {
+        ticking::start(&TICKING, || CALLED[here as usize % fork::DEPTH].notify_one());
         return true;
     }
-    // The stack also carries the program's log callback.
-    let spawned = calls::with_signals_blocked(|| {
-        thread::Builder::new().name("ktli-sweeper".into()).stack_size(256 << 10).spawn(run)
-    });
-    match spawned {
-        Ok(handle) => {
+    match threads::start(c"ktli-sweeper", run) {
+        Ok(()) => {
             ticking::start(&TICKING, || {});
             GENERATION.store(here, Ordering::SeqCst);
-            *sweeper = Some(handle.thread().clone());
+            *started = true;
             true
         }
         Err(error) => {
@@ -97,7 +95,14 @@ fn run() {
             continue;
         }
         let pending = || connection::all().iter().any(|connection| connection.handoff.is_pending());
-        ticking::rest(&TICKING, pending, thread::park);
+        ticking::rest(&TICKING, pending, park);
         idle = 0;
     }
+}
+
+/// Waits until the sweeper is called; it may have been already.
+fn park() {
+    let called = &CALLED[fork::generation() as usize % fork::DEPTH];
+    let started = STARTED.lock();
+    drop(called.wait_while(started, |_| !ticking::is_on(&TICKING)));
 }

@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-use crate::{error::Errno, fork, session::Session, sync::try_lock};
+use crate::{error::Errno, ffi::reserve, fork, session::Session, sync::try_lock};
 
 /// Places in one chunk of the table, which is made when its first place is needed.
 const CHUNK: usize = 64;
@@ -80,7 +80,7 @@ impl Handle {
     }
 }
 
-/// Opens a session. EMFILE when the table is full.
+/// Opens a session. EMFILE when the table is full, ENOMEM where it cannot grow.
 pub fn open() -> Result<Handle, Errno> {
     // Try only: a forked child may find the lock held for ever by a thread that it does not have.
     let free = try_lock(&FREE).and_then(|mut free| free.pop());
@@ -95,21 +95,47 @@ pub fn open() -> Result<Handle, Errno> {
             number
         }
     };
-    let chunk = TABLE[number as usize / CHUNK].get_or_init(|| {
-        (0..CHUNK)
-            .map(|_| Place {
-                generation: AtomicU64::new(0),
-                process: AtomicU32::new(0),
-                session: Session::new(),
-            })
-            .collect()
-    });
+    let Some(chunk) = chunk(number as usize / CHUNK) else {
+        give_back(number);
+        return Err(Errno::NOMEM);
+    };
     let place = &chunk[number as usize % CHUNK];
     let generation = place.generation.load(Ordering::Relaxed) + 1;
     place.session.open(generation);
     place.process.store(fork::generation(), Ordering::Relaxed);
     place.generation.store(generation, Ordering::Release);
     Ok(Handle::new(number, generation))
+}
+
+/// A part of the table, made if need be. `None` where there is no memory for it.
+fn chunk(index: usize) -> Option<&'static [Place]> {
+    let chunk = &TABLE[index];
+    if chunk.get().is_none() {
+        let mut places = Vec::new();
+        reserve::room(&mut places, CHUNK).ok()?;
+        places.extend((0..CHUNK).map(|_| Place {
+            generation: AtomicU64::new(0),
+            process: AtomicU32::new(0),
+            session: Session::new(),
+        }));
+        // Another thread may have been faster.
+        let _ = chunk.set(places.into_boxed_slice());
+    }
+    chunk.get().map(|places| &**places)
+}
+
+/// Gives a place back. For a forked child's sake (see `open`) this does not wait for ever; a place that is lost, by
+/// that or for want of memory, costs its few hundred bytes.
+fn give_back(number: u32) {
+    for _ in 0..1000 {
+        if let Some(mut free) = try_lock(&FREE) {
+            if reserve::room(&mut free, 1).is_ok() {
+                free.push(number);
+            }
+            break;
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// Closes a session: disconnects it and frees its place.
@@ -119,15 +145,7 @@ pub fn close(handle: Handle) -> Result<(), Errno> {
     };
     session.close(generation)?;
     let number = (handle.0 >> 1) as u32 & (CHUNK * CHUNKS - 1) as u32;
-    // For the child's sake (see `open`) this does not wait for ever; a place that is not freed costs
-    // its few hundred bytes.
-    for _ in 0..1000 {
-        if let Some(mut free) = try_lock(&FREE) {
-            free.push(number);
-            break;
-        }
-        std::thread::yield_now();
-    }
+    give_back(number);
     Ok(())
 }
 

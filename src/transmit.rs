@@ -133,7 +133,7 @@ impl Transmit {
         }
         if total > STAGED || self.connection.options.send_strategy != SendStrategy::Auto {
             let connection = Arc::clone(&self.connection);
-            self.at_once(&connection, connection.handoff.begin_flush(), &mut message, &deadline)?;
+            self.at_once(&connection, connection.handoff.begin_flush()?, &mut message, &deadline)?;
             return Ok(self.accepted(total));
         }
         if self.is_better_at_once() {
@@ -292,7 +292,7 @@ impl Transmit {
 
     /// Sends all that is staged on this connection, waiting while the socket is full.
     fn flush(&mut self, connection: &Connection, deadline: &Deadline) -> Result<(), Errno> {
-        let mut wire = connection.handoff.begin_flush();
+        let mut wire = connection.handoff.begin_flush()?;
         self.send_all(&mut wire, None, deadline)
     }
 

@@ -249,7 +249,7 @@ pub unsafe extern "C" fn ktli_uring_configure(config: *const ktli_uring_config) 
 /// Sends log lines to `callback` from now on instead of stderr; NULL: to stderr again. Which levels there
 /// are is KTLI_URING_LOG's matter. `context` is passed on and must stay valid.
 ///
-/// Returns 0. Any thread; another thread may be inside the former callback when this returns.
+/// Returns 0, or -1 with errno ENOMEM. Any thread; another thread may be inside the former callback when this returns.
 ///
 /// # Safety
 /// `callback` must be NULL or a function of that type that may be called from any thread.
@@ -282,7 +282,7 @@ pub unsafe extern "C" fn ktli_uring_set_log(callback: ktli_uring_log_fn, context
                 // and lives through the call.
                 unsafe { callback(level, text.as_ptr(), context.pointer()) };
             })
-        }));
+        }))?;
         Ok(0)
     })
 }

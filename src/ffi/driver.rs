@@ -85,7 +85,7 @@ pub extern "C" fn ktli_uring_open() -> *mut c_void {
         || 0,
         || {
             guard(ptr::null_mut(), || {
-                fork::watch();
+                fork::watch()?;
                 // The exit handler must be linked wherever sessions are opened.
                 std::hint::black_box(&AT_EXIT);
                 engine::check(&config::current())?;

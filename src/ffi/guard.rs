@@ -7,11 +7,13 @@ use std::{
 
 use log::error;
 
+use super::reserve;
 use crate::error::Errno;
 
 /// Runs the body of a C function. An error sets errno and gives `failure`; so does a panic, with EIO,
 /// and a line in the log: it never crosses into C.
 pub fn guard<T>(failure: T, body: impl FnOnce() -> Result<T, Errno>) -> T {
+    reserve::begin();
     // Nothing that the body left half done is trusted afterwards: locks are taken over with whatever
     // they guard, and see `sync::lock` for why that is sound.
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {

@@ -7,7 +7,6 @@ use std::{
         Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
 };
 
 use io_uring::{IoUring, Probe, opcode};
@@ -15,8 +14,9 @@ use log::{debug, info};
 
 use crate::{
     features::{Feature, Features, NEEDED},
+    ffi::reserve,
     fork::{self, PerProcess},
-    socket::calls,
+    socket::threads,
 };
 
 /// Entries of a submission queue: a half queues at most five before it submits.
@@ -143,8 +143,11 @@ fn kernel() -> Result<Facts, Refusal> {
     let answer = ask_elsewhere();
     let lasting = |errno| matches!(errno, libc::ENOSYS | libc::EPERM | libc::EACCES);
     if answer.as_ref().map_or_else(|refusal| lasting(refusal.errno), |_| true) {
-        // Not get_or_init: a child forked in the middle of it would wait for ever.
-        let _ = ANSWER.set(answer.clone());
+        let kept = answer.clone();
+        if reserve::check().is_ok() {
+            // Not get_or_init: a child forked in the middle of it would wait for ever.
+            let _ = ANSWER.set(kept);
+        }
     }
     answer
 }
@@ -153,13 +156,9 @@ fn kernel() -> Result<Facts, Refusal> {
 /// thread that has used it, and interrupts what the thread is doing for that, somewhat later: a write(2) of 3.5 MiB to
 /// a slow pipe, by the thread that had just connected, returned after 64 KiB.
 fn ask_elsewhere() -> Result<Facts, Refusal> {
-    // The stack also carries the program's log callback.
-    let asking = calls::with_signals_blocked(|| {
-        thread::Builder::new().name("ktli-probe".into()).stack_size(256 << 10).spawn(ask)
-    });
-    match asking {
+    match threads::run_elsewhere(c"ktli-probe", ask) {
         // A panic goes where it would without the thread: to the C boundary.
-        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        Ok(answer) => answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         // No thread can be had. An interrupted call is likely to be the least of that program's troubles.
         Err(_) => ask(),
     }

@@ -322,8 +322,8 @@ pub fn is_privileged_for_another() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Makes the kernel call `f` in the child after every fork. `f` must be async-signal-safe.
-pub fn after_fork_in_child(f: extern "C" fn()) {
+/// Makes the kernel call `f` in the child after every fork. `f` must be async-signal-safe. Fails where memory is short.
+pub fn after_fork_in_child(f: extern "C" fn()) -> io::Result<()> {
     unsafe extern "C" {
         fn pthread_atfork(
             prepare: Option<extern "C" fn()>,
@@ -333,7 +333,10 @@ pub fn after_fork_in_child(f: extern "C" fn()) {
     }
     // SAFETY: The handler is a function of this library, which is never unloaded (build.rs links it
     // with -z nodelete).
-    unsafe { pthread_atfork(None, None, Some(f)) };
+    match unsafe { pthread_atfork(None, None, Some(f)) } {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code)),
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //!
 //! Everything here works without io_uring. `segment` describes memory for the kernel, `calls` wraps
 //! single system calls, `resolve` turns names into addresses, `transmit` and `receive` are the two
-//! engines that stand in for the rings where the kernel refuses them.
+//! engines that stand in for the rings where the kernel refuses them, `threads` starts the library's own threads.
 
 pub mod calls;
 pub mod receive;
 pub mod resolve;
 pub mod segment;
+pub mod threads;
 pub mod transmit;

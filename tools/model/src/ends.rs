@@ -46,7 +46,7 @@ impl Ending {
         match handoff.stage(1, limit, |bytes| bytes.push(message), || self.world.wake()) {
             Ok(Staged::Attended) => true,
             Ok(_) => {
-                let mut wire = handoff.begin_flush();
+                let mut wire = handoff.begin_flush().unwrap();
                 while !wire.pending().is_empty() {
                     match self.world.send(wire.pending()) {
                         Ok(count) => wire.sent(count),

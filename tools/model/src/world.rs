@@ -129,7 +129,7 @@ impl World {
 
     /// `Transmit::send` of a large message.
     pub fn large(&self, message: &[u8]) {
-        self.send_all(&mut self.handoff.begin_flush(), message);
+        self.send_all(&mut self.handoff.begin_flush().unwrap(), message);
         self.answer();
     }
 
@@ -149,7 +149,7 @@ impl World {
 
     /// `Transmit::flush`: the sender sends for itself.
     pub fn flush(&self) {
-        self.send_all(&mut self.handoff.begin_flush(), &[]);
+        self.send_all(&mut self.handoff.begin_flush().unwrap(), &[]);
     }
 
     /// The loop of `receive::wait`, until the drive has got `count` bytes: those are the answers that
