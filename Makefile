@@ -25,12 +25,14 @@ TOOLS := ktli-uring kinetic-drive ktli-bench
 BENCH_OUT ?= $(TARGET)/bench
 # How long each of the fuzz targets runs, in seconds.
 FUZZ_SECONDS ?= 60
+# How long the soak runs, in seconds.
+SOAK_SECONDS ?= 600
 # What a program that links the static library needs besides; `make lint` compares it with rustc's list.
 PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 .DEFAULT_GOAL := all
 .PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-asan-rust test-valgrind test-install \
-	fuzz model \
+	fuzz soak model \
 	lint deny header symbols install uninstall install-lib install-dev install-tools man deb dist test-packages clean
 
 all: build ## build the libraries, the drive and the demo
@@ -78,6 +80,9 @@ test-install: build ## install into a scratch root and build a C program against
 
 fuzz: need ## feed the drive's parsers and the driver with garbage, two targets at a time (FUZZ_SECONDS: for each of the six; needs C++)
 	tools/fuzz.sh $(TARGET)/fuzz $(FUZZ_SECONDS)
+
+soak: build ## keep 64 connections busy for ten minutes while everything around them fails, and compare every value (SOAK_SECONDS)
+	$(RELEASE)/ktli-soak --seconds $(SOAK_SECONDS)
 
 model: need ## run only the model check of the handoff
 	$(CARGO) test --release -p ktli-model
