@@ -110,7 +110,7 @@ fn features(kind: u8, bits: &[u8]) -> String {
 fn read_features(text: &str) -> (u64, bool) {
     let all = Features::all_switched_off();
     let (mut bits, mut known) = (0, true);
-    for item in text.split(',').map(|item| item.trim()).filter(|item| *item != "") {
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         match all.split(',').position(|name| name == item) {
             Some(number) => bits |= 1 << number,
             None => known = false,
