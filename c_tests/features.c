@@ -113,15 +113,12 @@ static void watch_calls(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = {COUNT(code), code};
-	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	int listener;
 
 	start_thread(note_calls, NULL);
 	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-				flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &program);
-	if (listener == -1 && errno == EINVAL)
-		listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+	listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 	if (listener == -1)
 		skip("no seccomp filter can be had");
 	asked.listener = listener;
@@ -276,10 +273,30 @@ static void configure(const char *features, bool sqpoll, uint32_t zero_copy)
 	ring_lines = expected_lines = 0;
 }
 
-/* All rings are asked for with these flags, and a kernel thread's with its own beside them, and the log says so. */
-static void with_flags(const char *features, uint32_t flags, const char *named)
+static const struct {
+	const char *features;
+	uint32_t flags;
+	const char *named;
+} LADDER[] = {
+	{"", SINGLE | DEFER | SUBMIT_ALL, "SINGLE_ISSUER|DEFER_TASKRUN|SUBMIT_ALL"},
+	{"-coop_taskrun", SINGLE | DEFER | SUBMIT_ALL, "SINGLE_ISSUER|DEFER_TASKRUN|SUBMIT_ALL"},
+	{"-defer_taskrun", COOP | FLAG | SUBMIT_ALL, "COOP_TASKRUN|TASKRUN_FLAG|SUBMIT_ALL"},
+	{"-single_issuer", COOP | FLAG | SUBMIT_ALL, "COOP_TASKRUN|TASKRUN_FLAG|SUBMIT_ALL"},
+	{"-coop_taskrun,-defer_taskrun", 0, "no flags"},
+	{"-taskrun_flag, -single_issuer", 0, "no flags"},
+	{"-submit_all", 0, "no flags"},
+};
+
+/* Which one, here and in what follows. */
+static size_t which;
+
+/* All rings are asked for with these flags, and the log says so. */
+static void ladder(void)
 {
-	configure(features, false, 0);
+	uint32_t flags = LADDER[which].flags;
+	const char *named = LADDER[which].named;
+
+	configure(LADDER[which].features, false, 0);
 	snprintf(expected_ring, sizeof(expected_ring), "%s", named);
 	CHECK(strncmp(description(), "io_uring: ", 10) == 0);
 	CHECK(strncmp(description() + 10, named, strlen(named)) == 0);
@@ -289,52 +306,6 @@ static void with_flags(const char *features, uint32_t flags, const char *named)
 		CHECK_EQ(asked.setups[i] & (SINGLE | DEFER | COOP | FLAG | SUBMIT_ALL | SQPOLL), flags);
 	CHECK_EQ(ring_lines, asked.setup_count);
 	CHECK_EQ(expected_lines, asked.setup_count);
-}
-
-/* What is expected below is what a kernel with all features does. */
-static void new_enough(void)
-{
-	struct io_uring_params params = {.flags = SINGLE | DEFER | SUBMIT_ALL};
-	int ring = (int)syscall(SYS_io_uring_setup, 1, &params);
-
-	if (ring == -1)
-		skip("the kernel does not have all features (Linux 6.1 does)");
-	close(ring);
-}
-
-static void ladder(void)
-{
-	with_flags("", SINGLE | DEFER | SUBMIT_ALL, "SINGLE_ISSUER|DEFER_TASKRUN|SUBMIT_ALL");
-}
-
-static void ladder_defer(void)
-{
-	with_flags("-defer_taskrun", COOP | FLAG | SUBMIT_ALL, "COOP_TASKRUN|TASKRUN_FLAG|SUBMIT_ALL");
-}
-
-static void ladder_single(void)
-{
-	with_flags("-single_issuer", COOP | FLAG | SUBMIT_ALL, "COOP_TASKRUN|TASKRUN_FLAG|SUBMIT_ALL");
-}
-
-static void ladder_coop(void)
-{
-	with_flags("-coop_taskrun", SINGLE | DEFER | SUBMIT_ALL, "SINGLE_ISSUER|DEFER_TASKRUN|SUBMIT_ALL");
-}
-
-static void ladder_coop_defer(void)
-{
-	with_flags("-coop_taskrun,-defer_taskrun", 0, "no flags");
-}
-
-static void ladder_flag_single(void)
-{
-	with_flags("-taskrun_flag, -single_issuer", 0, "no flags");
-}
-
-static void ladder_submit_all(void)
-{
-	with_flags("-submit_all", 0, "no flags");
 }
 
 /* What one session does without, the next one may have; in one process, by the C interface. */
@@ -360,30 +331,19 @@ static void one_after_the_other(void)
 	}
 }
 
-static void kernel_thread(const char *features)
+/* From here on `which` is 1 where the feature is switched off. */
+static void kernel_thread(void)
 {
-	static const char OFF[] = "-sqpoll";
-	bool off = strstr(features, OFF) != NULL;
 	int with = 0;
 
-	configure(features, true, 0);
+	configure(which ? "-sqpoll" : "-coop_taskrun,-defer_taskrun", true, 0);
 	session();
 	for (int i = 0; i < asked.setup_count; i++)
 		with += (asked.setups[i] & SQPOLL) != 0;
 	CHECK(asked.setup_count > 0);
-	CHECK_EQ(with, off ? 0 : asked.setup_count);
-	CHECK_EQ(strstr(description(), "SQPOLL where") != NULL, !off);
-	CHECK_EQ(strstr(description(), "switched off: sqpoll") != NULL, off);
-}
-
-static void kernel_thread_on(void)
-{
-	kernel_thread("-coop_taskrun,-defer_taskrun");
-}
-
-static void kernel_thread_off(void)
-{
-	kernel_thread("-sqpoll");
+	CHECK_EQ(with, which ? 0 : asked.setup_count);
+	CHECK_EQ(strstr(description(), "SQPOLL where") != NULL, !which);
+	CHECK_EQ(strstr(description(), "switched off: sqpoll") != NULL, which);
 }
 
 /* With a kernel thread: its files' table, and the receiver's wake-ups. */
@@ -401,60 +361,42 @@ static void files(const char *features, bool table, bool wakes)
 		CHECK_EQ(counted.sender_wake_writes, counted.wake_ups);
 }
 
-static void files_all(void)
+static void register_files(void)
 {
-	files("", true, true);
+	files(which ? "-register_files" : "", !which, !which);
 }
 
-static void files_unregistered(void)
-{
-	files("-register_files", false, false);
-}
-
-static void files_no_write(void)
+static void no_write(void)
 {
 	files("-write", true, false);
 }
 
-static void no_copies(void)
+static void zero_copy(void)
 {
-	configure("", false, 16 << 10);
+	configure(which ? "-sendmsg_zc" : "", false, 16 << 10);
 	/* Linux 6.1 has the operation, but cannot tell whether it copied: not used. */
-	if (strstr(description(), "RECVSEND_BUNDLE") != NULL)
+	if (which)
+		CHECK_EQ(session().zero_copy_sends, 0);
+	else if (strstr(description(), "RECVSEND_BUNDLE") != NULL)
 		COMPARE(session().zero_copy_sends, >, 0);
-}
-
-static void copies(void)
-{
-	configure("-sendmsg_zc", false, 16 << 10);
-	CHECK_EQ(session().zero_copy_sends, 0);
 }
 
 static void cut(void)
 {
-	configure("", false, 0);
-	CHECK(survives_a_cut());
+	configure(which ? "-cancel_result" : "", false, 0);
+	CHECK_EQ(survives_a_cut(), !which);
 }
-
-static void cut_without(void)
-{
-	configure("-cancel_result", false, 0);
-	CHECK(!survives_a_cut());
-}
-
-/* Which one. */
-static size_t feature;
 
 static void needed(void)
 {
 	char features[64];
 	struct ktli_uring_statistics counted;
 
-	snprintf(features, sizeof(features), "-%s", FEATURES[feature].name);
+	snprintf(features, sizeof(features), "-%s", FEATURES[which].name);
 	configure(features, false, 0);
-	CHECK(options().features_off == FEATURES[feature].bit);
+	CHECK(options().features_off == FEATURES[which].bit);
 	CHECK(strstr(description(), "plain system calls") != NULL);
-	CHECK(strstr(description(), FEATURES[feature].name) != NULL);
+	CHECK(strstr(description(), FEATURES[which].name) != NULL);
 	counted = session();
 	CHECK_EQ(asked.setup_count, 0);
 	CHECK_EQ(counted.sender_enters + counted.receiver_enters, 0);
@@ -519,38 +461,34 @@ static void run(const char *name, void (*test)(void))
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
 		_exit(77);
 	if (status != 0)
-		FAIL("%s: status %#x", name, status);
+		FAIL("%s %zu: status %#x", name, which, status);
 }
 
 #define RUN(test) run(#test, test)
 
 int main(void)
 {
+	struct io_uring_params params = {.flags = SINGLE | DEFER | SUBMIT_ALL};
+
 	begin();
 	if (getenv("KTLI_URING_BACKEND") && strcmp(getenv("KTLI_URING_BACKEND"), "uring") != 0)
 		skip("this is about io_uring");
 	if (getenv("KTLI_URING_SQPOLL") || getenv("KTLI_URING_FEATURES"))
 		skip("it sets these options itself, so it is the same as without them");
-	RUN(new_enough);
-	RUN(ladder);
-	RUN(ladder_defer);
-	RUN(ladder_single);
-	RUN(ladder_coop);
-	RUN(ladder_coop_defer);
-	RUN(ladder_flag_single);
-	RUN(ladder_submit_all);
+	if (syscall(SYS_io_uring_setup, 1, &params) == -1)
+		skip("the kernel does not have all features (Linux 6.1 does)");
+	for (which = 0; which < COUNT(LADDER); which++)
+		RUN(ladder);
 	RUN(one_after_the_other);
-	RUN(kernel_thread_on);
-	RUN(kernel_thread_off);
-	RUN(files_all);
-	RUN(files_unregistered);
-	RUN(files_no_write);
-	RUN(no_copies);
-	RUN(copies);
-	RUN(cut);
-	RUN(cut_without);
-	for (feature = 0; feature < COUNT(FEATURES); feature++)
-		if (FEATURES[feature].needed)
+	for (which = 0; which < 2; which++) {
+		RUN(kernel_thread);
+		RUN(register_files);
+		RUN(zero_copy);
+		RUN(cut);
+	}
+	RUN(no_write);
+	for (which = 0; which < COUNT(FEATURES); which++)
+		if (FEATURES[which].needed)
 			RUN(needed);
 	RUN(needed_and_forbidden);
 	for (seed = 1; (int)seed <= rounds(10); seed++)
