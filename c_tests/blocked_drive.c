@@ -8,9 +8,6 @@
  */
 #include "harness.h"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
-
 #define POLL(timeout) uring_fns.ktli_dfns_poll(dh, timeout)
 
 enum { MESSAGE = 40, VALUE = 4000, LEFT = 300 << 10 };
@@ -23,23 +20,21 @@ static uint32_t large_value;
 static long sent; /* frames */
 static atomic_bool done;
 
-/* Bytes that left the driver. One that is not acknowledged yet may count twice. */
-static long in_kernel(int fd)
+/* Bytes that were accepted and are still in the driver. */
+static long waiting(void)
 {
-	int ours, its;
+	struct ktli_uring_statistics counted = {.size = sizeof(counted)};
 
-	CHECK(ioctl(fd, SIOCOUTQ, &ours) == 0);
-	CHECK(ioctl(peer.fd, FIONREAD, &its) == 0);
-	return (long)ours + its;
+	CHECK_EQ(ktli_uring_stats(dh, &counted), 0);
+	return (long)(counted.bytes_sent - counted.sender_flushed_bytes - counted.receiver_flushed_bytes -
+		      counted.other_flushed_bytes - counted.large_sent_bytes);
 }
 
 /* Sends until the socket is full and LEFT bytes wait in the driver. One thread polls and sends. */
 static void fill(bool answered)
 {
-	int fd = find_socket(peer.port);
-
 	CHECK_EQ(POLL(0), answered); /* now there is a receiver, for whom messages are staged */
-	for (sent = 0; sent * (long)FRAME(MESSAGE, VALUE) - in_kernel(fd) < LEFT; sent++) {
+	for (sent = 0; waiting() < LEFT; sent++) {
 		CHECK_EQ(send_frame(dh, frame), FRAME(MESSAGE, VALUE));
 		CHECK_EQ(POLL(0), answered);
 	}

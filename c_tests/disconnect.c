@@ -8,8 +8,6 @@
  */
 #include "harness.h"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 
 #define POLL(timeout) uring_fns.ktli_dfns_poll(dh, timeout)
 #define DISCONNECT() uring_fns.ktli_dfns_disconnect(dh)
@@ -51,14 +49,15 @@ static void stop(void)
 /* Fills the socket; so many bytes stay in the driver. */
 static void fill(void)
 {
-	int fd = find_socket(peer.port), ours, its;
+	struct ktli_uring_statistics counted = {.size = sizeof(counted)};
 
 	CHECK_EQ(POLL(0), 0);
 	do {
 		CHECK_EQ(send_frame(dh, frame), FRAME(MESSAGE, VALUE));
 		sent++;
-		CHECK(ioctl(fd, SIOCOUTQ, &ours) == 0 && ioctl(peer.fd, FIONREAD, &its) == 0);
-	} while (sent * (long)FRAME(MESSAGE, VALUE) - ours - its < STAGED);
+		CHECK_EQ(ktli_uring_stats(dh, &counted), 0);
+	} while (counted.bytes_sent - counted.sender_flushed_bytes - counted.receiver_flushed_bytes -
+			 counted.other_flushed_bytes - counted.large_sent_bytes < STAGED);
 }
 
 /* The drive: writes answers that nobody takes, then reads slowly, to the end, and closes. */

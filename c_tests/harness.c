@@ -31,12 +31,17 @@ void skip(const char *why)
 
 void begin(void)
 {
-	alarm(slow() ? 110 : 60);
+	alarm(emulated() ? 360 : slow() ? 110 : 60);
 }
 
 bool slow(void)
 {
 	return getenv("KTLI_TEST_SLOW") != NULL;
+}
+
+bool emulated(void)
+{
+	return slow() && strcmp(getenv("KTLI_TEST_SLOW"), "emulated") == 0;
 }
 
 bool on_valgrind(void)
