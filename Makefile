@@ -32,7 +32,7 @@ PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 .DEFAULT_GOAL := all
 .PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-asan-rust test-valgrind test-install \
-	fuzz soak model \
+	test-kernels fuzz soak model \
 	lint deny header symbols install uninstall install-lib install-dev install-tools man deb dist test-packages clean
 
 all: build ## build the libraries, the drive and the demo
@@ -74,6 +74,9 @@ test-asan-rust: need ## run the driver's Rust tests and the C tests with Address
 test-valgrind: build ## run the C tests under valgrind
 	@command -v valgrind >/dev/null || { echo "valgrind is missing: install it (Debian: valgrind)" >&2; exit 1; }
 	c_tests/run.sh --valgrind $(RELEASE) $(TARGET)/c_tests
+
+test-kernels: build ## run the C tests on Debian's kernels 6.1 and 6.12, in virtual machines; installs nothing
+	tools/test-kernels.sh $(RELEASE) $(TARGET)/kernels
 
 test-install: build ## install into a scratch root and build a C program against that
 	tools/test-install.sh $(TARGET)/install-test
