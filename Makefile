@@ -31,9 +31,8 @@ SOAK_SECONDS ?= 600
 PRIVATE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 .DEFAULT_GOAL := all
-.PHONY: all help need build demo bench bench-quick test test-rust test-c test-asan test-asan-rust test-valgrind test-install \
-	test-kernels fuzz soak model \
-	lint deny header symbols install uninstall install-lib install-dev install-tools man deb dist test-packages clean
+# No target is a file: all names in small letters are phony.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 all: build ## build the libraries, the drive and the demo
 
@@ -56,8 +55,8 @@ bench: build ## measure the drivers side by side, below 20 minutes (BENCH_OUT: w
 bench-quick: build ## the same in a minute: one point of each kind
 	$(RELEASE)/ktli-bench run --quick --out $(BENCH_OUT)
 
-test: test-rust test-c test-asan test-install ## run all tests, Rust and C, and say what ran
-	@echo "all tests passed: Rust (with the model check), C shared and static, ASan, installation"
+test: test-rust test-c test-asan test-install test-user ## run all tests, Rust and C, and say what ran
+	@echo "all tests passed: Rust (with the model check), C shared and static, ASan, installation, a new user's first steps"
 
 test-rust: need ## run the Rust tests and the model check of the handoff
 	$(CARGO) test --release --workspace
@@ -161,6 +160,11 @@ deb: ## make Debian packages of this commit, the same bytes wherever they are bu
 
 dist: ## make a source archive that builds without a network
 	tools/dist.sh $(TARGET)/dist
+
+test-user: man ## do what a new user does, without rights and in an empty environment
+	@rm -rf $(TARGET)/user-test
+	@$(MAKE) -s --no-print-directory install-lib install-dev install-tools DESTDIR=$(abspath $(TARGET))/user-test PREFIX=/usr
+	tools/test-user.sh $(TARGET)/user-test
 
 test-packages: ## build the source archive twice, compare the packages, install them, use them, remove them
 	tools/test-packages.sh $(TARGET)/packages-test

@@ -56,6 +56,7 @@ if ! command -v "${dpkg[0]}" >/dev/null; then
 fi
 check "they install" "${dpkg[@]}" -i "${packages[@]}"
 tools/test-examples.sh "$root" "$work/examples"
+tools/test-user.sh "$root"
 for page in man3/ktli_uring_send.3.gz man7/ktli-uring.7.gz; do
     check "$page is there" [ -f "$root/usr/share/man/$page" ]
 done
