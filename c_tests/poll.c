@@ -187,6 +187,24 @@ static void garbage(const char *bytes, size_t count)
 	free(frame);
 }
 
+/* libkinetic receives the body of an empty message, too, which must not fail for the garbage behind it. */
+static void empty_before_garbage(void)
+{
+	uint8_t bytes[PDU + 4], pdu[PDU];
+	struct kiovec body[] = {{pdu, 0}, {pdu, 0}};
+
+	start();
+	put_pdu(bytes, 0, 0);
+	memcpy(bytes + PDU, "HTTP", 4);
+	peer_write(&peer, bytes, sizeof(bytes));
+	CHECK_EQ(POLL(5000), 1);
+	CHECK_EQ(receive_bytes(dh, pdu, PDU), PDU);
+	CHECK_EQ(uring_fns.ktli_dfns_receive(dh, body, 2), 0);
+	check_poll(50, 0, 0.05, 1);
+	CHECK_FAILS(receive_bytes(dh, pdu, PDU), EPROTO);
+	stop();
+}
+
 static void any_framing(void)
 {
 	struct ktli_uring_config before = options(), config = before;
@@ -243,6 +261,7 @@ int main(void)
 	garbage("G", 1);
 	garbage("F\x80\0\0\0\0\0\0\0", PDU);
 	garbage("F\0\0\0\x01\xff\xff\xff\xff", PDU);
+	empty_before_garbage();
 	any_framing();
 	reported_hangup();
 	return 0;
