@@ -179,6 +179,8 @@ int main(void)
 	struct ktli_uring_config config;
 
 	begin();
+	if (on_valgrind())
+		skip("a sender stages nothing for a receiver that stays away for as long as valgrind takes");
 	config = options();
 	config.send_buffer = MIB(1);
 	config.receive_buffer = MIB(1);
