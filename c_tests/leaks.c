@@ -354,8 +354,8 @@ int main(void)
 	begin();
 	setenv("KTLI_URING_LOG", "error", 1);
 	/* Nothing here depends on time, and there may be little of it. */
-	alarm(110);
-	sessions = on_valgrind() ? 200 : rounds(options().sqpoll ? SQPOLL_SESSIONS : SESSIONS);
+	alarm(emulated() ? 360 : 110);
+	sessions = on_valgrind() || emulated() ? 200 : rounds(options().sqpoll ? SQPOLL_SESSIONS : SESSIONS);
 	peer_listen(&peer, 0);
 	drive_port = peer.port;
 	pid = fork();
