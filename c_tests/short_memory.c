@@ -1,9 +1,10 @@
 /*
  * Where the kernel is short of memory for a moment, what was accepted leaves later and in order, the connection lives
  * on, and nobody spins meanwhile. SPDX-License-Identifier: MIT OR Apache-2.0
+ * Where the shortage lasts, send ends with its time limit, and what has been accepted until then is bounded.
  * Fails when `Handoff::flush` drops what is on the wire for an error that passes, when nobody tries again, when
  * `waiting::wait` waits for a room that the socket has all the while, or when `Transmit::send_all` ends the connection
- * for a message of which a part has left.
+ * or returns for a shortage, be it in front of the first byte: then each message comes on top of what is on the wire.
  *
  * The library's sendmsg(2) is the one below. What goes over a ring does not pass here, so there is less to see there.
  */
@@ -11,10 +12,11 @@
 
 #include <sys/syscall.h>
 
-enum { MESSAGE = 40, SMALL = 500, LARGE = 60 << 10, OUTSTANDING = 16, MESSAGES = 800 };
+enum { MESSAGE = 40, SMALL = 500, LARGE = 60 << 10, OUTSTANDING = 16 };
 
 static struct peer peer;
 static void *dh;
+static int messages;
 static atomic_int received;
 
 /* How sendmsg fails. */
@@ -64,7 +66,7 @@ static void *receive_all(void *argument)
 	double begun = now(), used = thread_cpu();
 
 	in_this_thread = !in_any_thread;
-	for (int i = 0; i < rounds(MESSAGES); i++) {
+	for (int i = 0; i < messages; i++) {
 		while (uring_fns.ktli_dfns_poll(dh, 10) == 0)
 			CHECK_TIME(now() - begun, 0, 30);
 		receive_frame(dh, MESSAGE, value_of(i), (uint64_t)i);
@@ -75,19 +77,14 @@ static void *receive_all(void *argument)
 	       in_any_thread ? "now and then" : "in the receiver's thread", used * 1e3, (now() - begun) * 1e3);
 	fflush(stdout);
 	/* What the messages cost (looking at their bytes is most of it), and little more. */
-	CHECK_CPU(used, 0.1 * (now() - begun) + rounds(MESSAGES) * 150e-6);
+	CHECK_CPU(used, 0.1 * (now() - begun) + messages * 150e-6);
 	return argument;
 }
 
 static void send_one(int number)
 {
 	uint8_t *frame = make_frame(MESSAGE, value_of(number), (uint64_t)number);
-	int result;
-
-	/* It may be refused, but then as a whole. */
-	while ((result = send_frame(dh, frame)) == -1 && errno == error && in_any_thread)
-		usleep(100);
-	CHECK_EQ(result, FRAME(MESSAGE, value_of(number)));
+	CHECK_EQ(send_frame(dh, frame), FRAME(MESSAGE, value_of(number)));
 	free(frame);
 }
 
@@ -101,9 +98,11 @@ static void fails_with(int number, bool anywhere)
 	peer_run(&peer, echo, NULL);
 	error = number;
 	in_any_thread = anywhere;
+	/* Two failures cost the receiver 20 ms. */
+	messages = rounds(anywhere ? 200 : 800);
 	received = 0;
 	receiver = start_thread(receive_all, NULL);
-	for (int i = 0; i < rounds(MESSAGES); i++) {
+	for (int i = 0; i < messages; i++) {
 		while (i - received >= OUTSTANDING)
 			usleep(100);
 		send_one(i);
@@ -171,6 +170,110 @@ static void short_for_a_while(int number)
 	free(bytes);
 }
 
+/* ---- A shortage that lasts. ---- */
+
+enum { LIMIT = 1000, STAGING = 512 << 10 };
+
+static atomic_long got;
+
+static void count_bytes(struct peer *drive)
+{
+	uint8_t *bytes = allocate(MIB(1));
+	ssize_t count;
+
+	while ((count = recv(drive->fd, bytes, MIB(1), 0)) > 0)
+		got += count;
+	free(bytes);
+	peer_close(drive);
+}
+
+enum receiver { NEVER_THERE, GONE, THERE };
+
+static atomic_bool over;
+
+static void *poll_until_over(void *argument)
+{
+	while (!over)
+		CHECK_EQ(uring_fns.ktli_dfns_poll(dh, 10), 0);
+	return argument;
+}
+
+static void lasting(int number, enum receiver receiver)
+{
+	static const char *const NAMES[] = {"no receiver", "a receiver that has gone", "a receiver"};
+	struct ktli_uring_config before = options(), config = before;
+	uint8_t *frame = make_frame(MESSAGE, SMALL, 1);
+	const long length = FRAME(MESSAGE, SMALL);
+	long accepted = 0;
+	pthread_t poller = 0;
+	int result, reason;
+	double begun, used;
+
+	config.send_timeout = LIMIT;
+	set_options(config);
+	error = number;
+	got = 0;
+	over = false;
+	peer_listen(&peer, 0);
+	dh = open_session();
+	CHECK_EQ(connect_to(dh, peer.port), 0);
+	peer_run(&peer, count_bytes, NULL);
+	if (receiver != NEVER_THERE) {
+		poller = start_thread(poll_until_over, NULL);
+		sleep_ms(20);
+	}
+	if (receiver == GONE) {
+		over = true;
+		join_thread(poller);
+	}
+	everywhere = true;
+	/* Over a ring it may leave all the same. */
+	do {
+		begun = now();
+		used = process_cpu();
+		errno = 0;
+		result = send_frame(dh, frame);
+		reason = errno;
+		accepted += result == -1 ? 0 : length;
+		/* A drive on a busy machine may be late. */
+		for (int i = 0; i < 500 && got == 0 && accepted > 3 * STAGING; i++)
+			sleep_ms(10);
+		if (got == 0 && accepted > 3 * STAGING)
+			FAIL("%s, %s: %ld bytes accepted, and none has left", strerror(error), NAMES[receiver],
+			     accepted);
+	} while (result == length && accepted < 16 * STAGING);
+	begun = now() - begun;
+	used = process_cpu() - used;
+	printf("%s for ever, %s: %ld KiB accepted, then %s; the last send took %.2f s, %.1f ms of CPU\n",
+	       strerror(error), NAMES[receiver], accepted >> 10, result == -1 ? strerror(reason) : "enough", begun,
+	       used * 1e3);
+	fflush(stdout);
+	if (result == -1) {
+		CHECK_EQ(reason, ETIMEDOUT);
+		CHECK_TIME(begun, 0.9e-3 * LIMIT, 10);
+		if (options().sqpoll == 0)
+			CHECK_CPU(used, 0.05 + 0.1 * begun);
+		CHECK_FAILS(send_frame(dh, frame), ETIMEDOUT);
+	} else {
+		CHECK_EQ(result, length);
+		CHECK(options().backend != KTLI_URING_BACKEND_SOCKET);
+	}
+	everywhere = false;
+	over = true;
+	if (receiver == THERE)
+		join_thread(poller);
+	CHECK_EQ(uring_fns.ktli_dfns_poll(dh, 10), 0);
+	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+	peer_join(&peer);
+	/* Messages leave as a whole or not at all. */
+	CHECK_EQ(got % length, 0);
+	if (result != -1)
+		CHECK_EQ(got, accepted);
+	peer_end(&peer);
+	free(frame);
+	set_options(before);
+}
+
 int main(void)
 {
 	static const int ERRORS[] = {ENOBUFS, ENOMEM, EAGAIN};
@@ -181,6 +284,10 @@ int main(void)
 		fails_with(ERRORS[i], true);
 		short_for_a_while(ERRORS[i]);
 	}
+	for (size_t i = 0; i < COUNT(ERRORS); i++)
+		for (enum receiver receiver = NEVER_THERE; receiver <= THERE; receiver++)
+			if (i == 0 || receiver == NEVER_THERE)
+				lasting(ERRORS[i], receiver);
 	/* The pretended failures did happen, but where the kernel's thread sends everything. */
 	CHECK(calls > 0 || options().sqpoll);
 	return 0;

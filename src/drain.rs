@@ -17,6 +17,7 @@ use crate::{
     connection::Connection,
     error::Errno,
     handoff::Flushed,
+    in_vain::InVain,
     socket::{
         calls::{self, Interest},
         segment::zeroed,
@@ -38,15 +39,10 @@ pub fn drain(connections: Vec<(Arc<Connection>, Instant)>) {
         warn!("there is no memory to bring what was accepted to so many drives");
         return;
     }
-    drains.extend(connections.into_iter().map(|(connection, deadline)| Drain {
-        connection,
-        deadline,
-        sending: true,
-        full: false,
-    }));
+    drains.extend(connections.into_iter().map(|(connection, deadline)| Drain::new(connection, deadline)));
     loop {
         drains.retain_mut(|drain| drain.advance(scratch));
-        match &drains[..] {
+        match &mut drains[..] {
             [] => return,
             [one] => one.wait(),
             [first, ..] => {
@@ -87,13 +83,26 @@ struct Drain {
     sending: bool,
     /// The socket took no more.
     full: bool,
+    /// poll(2) has said that it does, and it took nothing since: to ask it again would be no waiting.
+    room: bool,
+    in_vain: InVain,
 }
 
 impl Drain {
+    fn new(connection: Arc<Connection>, deadline: Instant) -> Self {
+        Drain { connection, deadline, sending: true, full: false, room: false, in_vain: InVain::new() }
+    }
+
     /// Does what can be done now. False when nothing is left to do, or no time to do it.
     fn advance(&mut self, scratch: &mut [u8]) -> bool {
         let connection = &self.connection;
-        self.full = connection.flush_now(&connection.statistics.others) == Flushed::Full;
+        let counters = &connection.statistics.others;
+        let before = counters.flushed_bytes.get();
+        self.full = connection.flush_now(counters) == Flushed::Full;
+        if counters.flushed_bytes.get() != before {
+            self.room = false;
+            self.in_vain = InVain::new();
+        }
         if self.sending && (connection.send_error().is_some() || connection.handoff.close()) {
             self.sending = false;
             connection.close_sending();
@@ -112,12 +121,18 @@ impl Drain {
     }
 
     /// Waits for something to do.
-    fn wait(&self) {
+    fn wait(&mut self) {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let left = if self.sending && !self.full { left.min(SOON) } else { left };
+        if self.full && std::mem::take(&mut self.room) {
+            self.connection.statistics.others.pauses.add(1);
+            self.in_vain.nap();
+            return;
+        }
         let interest = Interest { fd: self.connection.fd(), read: true, write: self.full };
         self.connection.statistics.others.polls.add(1);
         // Failing it would only look again too soon.
-        let _ = calls::wait([interest], Some(left));
+        let ready = calls::wait([interest], Some(left));
+        self.room = ready.is_ok_and(|[socket]| socket.writable);
     }
 }

@@ -34,9 +34,10 @@ impl Errno {
 }
 
 impl Errno {
-    /// Is it that the kernel is short of memory, so that the same call may succeed a moment later?
+    /// Is it that the kernel is short of memory, so that the same call may succeed a moment later? (EAGAIN where the
+    /// kernel itself waits for room: none is known to say so.)
     pub fn is_shortage(self) -> bool {
-        matches!(self.0, libc::ENOBUFS | libc::ENOMEM)
+        matches!(self.0, libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN)
     }
 }
 

@@ -81,6 +81,8 @@ mod handoff;
 #[forbid(unsafe_code)]
 mod hold;
 #[forbid(unsafe_code)]
+mod in_vain;
+#[forbid(unsafe_code)]
 mod iovec;
 #[forbid(unsafe_code)]
 mod logger;

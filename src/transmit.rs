@@ -12,7 +12,6 @@ use std::{
     cell::OnceCell,
     io::ErrorKind,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -26,6 +25,7 @@ use crate::{
     features::Feature,
     handoff::{Attention, Limit, Staged, Wire},
     hold::Inside,
+    in_vain::InVain,
     iovec::Cursor,
     outstanding::Outstanding,
     ring::{self, Ring},
@@ -57,9 +57,6 @@ const FEW: u64 = 4;
 
 /// How much waits at most, when the socket is full.
 const ROOM: Limit = Limit { bytes: STAGING, messages: usize::MAX };
-
-/// How soon the rest of a message is tried again for which the kernel is short of memory.
-const SHORTAGE: Duration = Duration::from_millis(1);
 
 /// How often a waiting sender looks whether somebody disconnects.
 pub const LOOK: Duration = Duration::from_millis(40);
@@ -304,6 +301,7 @@ impl Transmit {
         deadline: &Deadline,
     ) -> Result<(), Errno> {
         let mut first = true;
+        let mut in_vain = InVain::new();
         // Has anything of the message left? Then the stream is broken if the rest does not.
         let mut begun = false;
         let mut zero_copy = message.as_ref().is_some_and(|message| self.zero_copy.wants(message.left()));
@@ -321,14 +319,18 @@ impl Transmit {
             }
             let sent = match self.transmit(&batch, first, deadline, &mut zero_copy) {
                 Ok(sent) => sent,
-                Err(errno) if begun && errno.is_shortage() => {
+                Err(errno) if errno.is_shortage() => {
+                    // In front of the first byte, too: whoever sends waits for a full socket just so. And if what is on
+                    // the wire were left there, the next message that is staged would come on top of it, without end.
+                    self.check(begun, deadline)?;
                     self.connection.statistics.sender.pauses.add(1);
-                    thread::sleep(SHORTAGE);
+                    in_vain.nap();
                     continue;
                 }
                 Err(errno) => return Err(self.give_up(errno, begun)),
             };
             first = false;
+            in_vain = InVain::new();
             let of_wire = sent.min(wire.pending().len());
             let counters = &self.connection.statistics.sender;
             counters.flushed(wire.pending().len(), wire.messages(), of_wire);
@@ -478,8 +480,8 @@ impl Transmit {
             }
             // Whoever disconnects still reads until the drive has taken the messages before this one.
             libc::ECONNABORTED if begun => self.connection.fail_send(errno),
-            // Nothing of the message has left (EFAULT, ENOBUFS, or somebody disconnects and will look
-            // after the messages before this one): the stream is whole.
+            // Nothing of the message has left (EFAULT, or somebody disconnects and will look after the messages
+            // before this one): the stream is whole.
             _ if !begun => errno,
             // The peer waits for bytes that will never come.
             _ => self.connection.kill(errno),

@@ -27,9 +27,9 @@ use crate::{
 /// How soon to try again where the kernel is short of memory for what is to be sent.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// A socket that has room and takes nothing for so many times in a row is short of memory, too: TCP says so in this way.
-/// Where it is full, signals may make as many.
-const IN_VAIN: u32 = 50;
+/// A socket that has room and takes nothing so many times is short of memory, too: TCP says so in this way. Once it may
+/// be another thread's flush that has taken the room.
+const IN_VAIN: u32 = 2;
 
 /// How long to nap when the sender is staging at this very moment, after some tries.
 const NAP: Duration = Duration::from_micros(50);
@@ -41,8 +41,8 @@ pub trait Receiving {
     /// Sends what the socket takes of `bytes` without waiting; `WouldBlock` if nothing.
     fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize>;
     /// Waits until the receive has ended, the sender wakes this thread, `timeout` has passed, a signal
-    /// came, or, with `writable`, the socket takes bytes again. May return early.
-    fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<()>;
+    /// came, or, with `writable`, the socket takes bytes again; true if it says that it does. May return early.
+    fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<bool>;
 }
 
 /// How a wait for bytes ended.
@@ -139,6 +139,8 @@ fn wait(
 ) -> Result<Waited, Errno> {
     let counters = &connection.statistics.receiver;
     let mut tries = 0;
+    // Has the socket had room since it was last tried, and how often has it taken nothing then?
+    let mut room = false;
     let mut in_vain = 0;
     loop {
         let before = counters.flushed_bytes.get();
@@ -151,9 +153,14 @@ fn wait(
             Flushed::All
         });
         let blocked = matches!(flushed, Flushed::Full | Flushed::Short);
-        in_vain = if blocked && counters.flushed_bytes.get() == before { in_vain + 1 } else { 0 };
+        if !blocked || counters.flushed_bytes.get() != before {
+            in_vain = 0;
+        } else if room {
+            in_vain += 1;
+        }
         // Waiting for room that is there would be no waiting.
-        let short = flushed == Flushed::Short || in_vain > IN_VAIN;
+        let short = flushed == Flushed::Short || (room && in_vain >= IN_VAIN);
+        room = false;
         if receiving.is_done() {
             return Ok(Waited::Done);
         }
@@ -185,7 +192,7 @@ fn wait(
             receiving.wait(left, blocked)
         };
         connection.handoff.woken(large);
-        waited?;
+        room = waited?;
         if receiving.is_done() {
             return Ok(Waited::Done);
         }
@@ -210,6 +217,8 @@ mod tests {
 
     /// A receive that ends when all is sent. Sending fails with each of `errors` first.
     struct Fake {
+        /// Waiting for room finds it.
+        room: bool,
         errors: VecDeque<i32>,
         sent: Vec<u8>,
         waits: Vec<(Option<Duration>, bool)>,
@@ -228,20 +237,21 @@ mod tests {
             Ok(bytes.len())
         }
 
-        fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<()> {
+        fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<bool> {
             self.waits.push((timeout, writable));
-            Ok(())
+            Ok(writable && self.room)
         }
     }
 
     /// Waits with a message that is staged; returns the waits until it has left.
-    fn waits(errors: &[i32]) -> Vec<(Option<Duration>, bool)> {
+    fn waits(errors: &[i32], room: bool) -> Vec<(Option<Duration>, bool)> {
         let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
         let connection = Connection::new(socket, DEFAULTS).unwrap();
         connection.handoff.arrive();
         let limit = Limit { bytes: 100, messages: 1 };
         connection.handoff.stage(7, limit, |bytes| bytes.extend_from_slice(b"message"), || {}).unwrap();
-        let mut fake = Fake { errors: errors.iter().copied().collect(), sent: vec![], waits: vec![] };
+        let errors = errors.iter().copied().collect();
+        let mut fake = Fake { room, errors, sent: vec![], waits: vec![] };
         assert!(matches!(wait(&connection, &mut fake, false, None), Ok(Waited::Done)));
         assert_eq!(fake.sent, b"message");
         assert_eq!(connection.send_error(), None);
@@ -250,19 +260,17 @@ mod tests {
 
     #[test]
     fn a_full_socket_is_waited_for() {
-        assert_eq!(waits(&[libc::EAGAIN; 3]), [(None, true); 3]);
+        assert_eq!(waits(&[libc::EAGAIN; 9], false), [(None, true); 9]);
     }
 
     #[test]
     fn a_shortage_of_memory_is_waited_out_without_a_look_at_the_socket() {
-        assert_eq!(waits(&[libc::ENOBUFS, libc::ENOMEM]), [(Some(AGAIN), false); 2]);
+        assert_eq!(waits(&[libc::ENOBUFS, libc::ENOMEM], true), [(Some(AGAIN), false); 2]);
     }
 
     #[test]
     fn a_socket_that_takes_nothing_in_spite_of_its_room_is_not_spun_on() {
-        let waits = waits(&[libc::EAGAIN; 2 * IN_VAIN as usize]);
-        let (first, rest) = waits.split_at(IN_VAIN as usize);
-        assert!(first.iter().all(|wait| *wait == (None, true)));
-        assert!(rest.iter().all(|wait| *wait == (Some(AGAIN), false)));
+        let (room, nap) = ((None, true), (Some(AGAIN), false));
+        assert_eq!(waits(&[libc::EAGAIN; 7], true), [room, room, nap, room, nap, room, nap]);
     }
 }

@@ -75,6 +75,7 @@ impl ReceiveRing {
             tag: None,
             result: None,
             send: None,
+            room: false,
         };
         let outcome = drive(&mut receiving);
         receiving.settle();
@@ -98,6 +99,8 @@ struct RingReceiving<'o> {
     result: Option<io::Result<usize>>,
     /// The transmission in flight, and how it ended.
     send: Option<(Tag, Option<io::Result<usize>>)>,
+    /// The socket has said that it has room.
+    room: bool,
 }
 
 impl RingReceiving<'_> {
@@ -129,6 +132,7 @@ impl RingReceiving<'_> {
             self.half.wake_armed = completion.has_more();
         } else if completion.tag.is(Kind::Room) {
             self.half.room_armed = false;
+            self.room = completion.result > 0;
         } else if let Some((tag, result)) = &mut self.send
             && *tag == completion.tag
         {
@@ -190,7 +194,8 @@ impl Receiving for RingReceiving<'_> {
         }
     }
 
-    fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<()> {
+    fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<bool> {
+        self.room = false;
         self.start();
         if !self.half.wake_armed {
             let entry = self.half.ring.entry(File::Wake, self.wake, |fd| {
@@ -213,6 +218,6 @@ impl Receiving for RingReceiving<'_> {
             self.half.ring.enter(1, timeout)?;
             self.reap();
         }
-        Ok(())
+        Ok(self.room)
     }
 }

@@ -11,6 +11,7 @@ use io_uring::opcode;
 
 use super::{File, Kind, Ring, transmit::operate};
 use crate::{
+    in_vain::InVain,
     socket::segment::{Batch, Out},
     statistics::Count,
 };
@@ -24,6 +25,8 @@ pub fn send_some(
     wait: &mut dyn FnMut() -> Option<Duration>,
 ) -> io::Result<usize> {
     let header = batch.header();
+    let mut in_vain = InVain::new();
+    let mut room = false;
     loop {
         // Not WRITEV, which has no flags for a socket: neither MSG_NOSIGNAL nor MSG_DONTWAIT, with which the kernel
         // answers EAGAIN instead of arming a poll of its own.
@@ -36,11 +39,16 @@ pub fn send_some(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             result => return result,
         }
+        if room {
+            ring.counters.pauses.add(1);
+            in_vain.nap();
+        }
         ring.counters.full_waits.add(1);
         let entry = ring.entry(File::Socket, fd, |fd| opcode::PollAdd::new(fd, libc::POLLOUT as u32).build());
         // SAFETY: A poll points to no memory.
         if unsafe { operate(ring, Kind::Room, entry, wait) }? == 0 {
             return Ok(0);
         }
+        room = true;
     }
 }

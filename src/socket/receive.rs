@@ -73,12 +73,12 @@ impl Receiving for PlainReceiving<'_, '_> {
         calls::send(self.socket, &batch)
     }
 
-    fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<()> {
+    fn wait(&mut self, timeout: Option<Duration>, writable: bool) -> io::Result<bool> {
         // Under load something is usually there, and then poll(2) would be one call too many.
         if !self.tried {
             self.attempt();
             if self.is_done() {
-                return Ok(());
+                return Ok(false);
             }
         }
         self.counters.polls.add(1);
@@ -96,6 +96,6 @@ impl Receiving for PlainReceiving<'_, '_> {
         if socket.readable {
             self.attempt();
         }
-        Ok(())
+        Ok(socket.writable)
     }
 }

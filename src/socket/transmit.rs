@@ -6,7 +6,10 @@ use super::{
     calls::{self, Interest},
     segment::{Batch, Out},
 };
-use crate::statistics::{Count, Counters, Own};
+use crate::{
+    in_vain::InVain,
+    statistics::{Count, Counters, Own},
+};
 
 /// Sends all of `batch`, waiting in poll(2) while the socket is full. `wait` tells how long the next
 /// wait may be, or `None` to give up; then, and when the peer takes no more, what is returned is less
@@ -17,6 +20,8 @@ pub fn send_all(
     wait: &mut dyn FnMut() -> Option<Duration>,
     counters: &Counters<Own>,
 ) -> io::Result<usize> {
+    let mut in_vain = InVain::new();
+    let mut room = false;
     loop {
         counters.sendmsgs.add(1);
         match calls::send(fd, batch) {
@@ -27,8 +32,12 @@ pub fn send_all(
             Err(error) => return Err(error),
         }
         let Some(timeout) = wait() else { return Ok(0) };
+        if room {
+            counters.pauses.add(1);
+            in_vain.nap();
+        }
         counters.full_waits.add(1);
         counters.polls.add(1);
-        calls::wait([Interest { fd, read: false, write: true }], Some(timeout))?;
+        room = calls::wait([Interest { fd, read: false, write: true }], Some(timeout))?[0].writable;
     }
 }
