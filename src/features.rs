@@ -143,6 +143,11 @@ impl Features {
         self.0 >> feature as u8 & 1 == 1
     }
 
+    /// All features, with whether they are among these.
+    pub fn each(self) -> impl Iterator<Item = (Feature, bool)> {
+        KNOWN.iter().map(move |known| (known.feature, self.has(known.feature)))
+    }
+
     /// Their names, with commas between.
     pub fn names(self) -> String {
         let names: Vec<&str> =

@@ -140,3 +140,21 @@ pub fn describe() -> String {
         Err(refusal) => format!("plain system calls: {}", refusal.advice),
     }
 }
+
+/// A feature of the kernel's io_uring that the driver uses. `docs/kernel-features.md` says for what.
+pub struct KernelFeature {
+    /// Its name, as in `KTLI_URING_FEATURES`.
+    pub name: &'static str,
+    /// The first Linux that has it.
+    pub since: &'static str,
+    /// It is there, and not switched off.
+    pub usable: bool,
+}
+
+/// The features that the driver uses; nothing where there are no rings.
+pub fn kernel_features() -> Vec<KernelFeature> {
+    let Ok(facts) = ring::setup::probe(config::current().features_off) else { return Vec::new() };
+    let all = facts.features.each();
+    all.map(|(feature, usable)| KernelFeature { name: feature.name(), since: feature.since(), usable })
+        .collect()
+}

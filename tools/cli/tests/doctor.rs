@@ -162,6 +162,16 @@ fn the_machine_is_looked_at() {
     ] {
         assert!(names.contains(&name), "{names:?}");
     }
+    if io_uring {
+        // What is switched off is missing.
+        let output =
+            command().args(["--json", "doctor"]).env("KTLI_URING_FEATURES", "-sendmsg_zc").output().unwrap();
+        let said = parse(&output.stdout);
+        let features = said["features"].as_array().unwrap();
+        let usable =
+            |name: &str| features.iter().find(|feature| feature["name"] == name).unwrap()["usable"].clone();
+        assert_eq!((usable("sendmsg_zc"), usable("sendmsg")), (false.into(), true.into()));
+    }
     let output = command().arg("doctor").output().unwrap();
     // No colours: it is no terminal.
     assert!(

@@ -219,7 +219,10 @@ fn a_killed_program_leaves_a_readable_trace() {
         .spawn()
         .unwrap();
     // Eight calls, and then the program waits.
-    common::wait_until(|| fs::metadata(&file).is_ok_and(|metadata| metadata.len() >= 8 * 48));
+    common::wait_until(|| {
+        let output = command().args(["--json", "trace"]).arg(&file).output().unwrap();
+        output.status.success() && parse(&output.stdout)["calls"] == 8
+    });
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success());
     assert_eq!(calls(&file).len(), 8);

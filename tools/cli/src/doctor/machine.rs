@@ -1,10 +1,11 @@
 //! Kernel, permissions and limits.
 
-use super::{Check, Proc, Verdict};
+use super::{Check, Feature, Proc, Verdict};
 
 /// All that decides whether the driver can use io_uring.
-pub fn checks(proc: Proc<'_>, driver: &str, io_uring: bool) -> Vec<Check> {
+pub fn checks(proc: Proc<'_>, driver: &str, io_uring: bool, known: &[Feature]) -> Vec<Check> {
     let mut checks = vec![kernel(proc), uring(driver, io_uring)];
+    checks.extend(features(known));
     // What may stand in the way does so only if it does.
     let suspect = if io_uring { Verdict::Note } else { Verdict::Bad };
     checks.push(sysctl(proc, suspect));
@@ -40,6 +41,28 @@ fn uring(driver: &str, io_uring: bool) -> Check {
         None if io_uring => Check::new("io_uring", Verdict::Good, driver),
         None => Check::new("io_uring", Verdict::Bad, driver)
             .advise("unset KTLI_URING_BACKEND, or set it to auto, to have io_uring tried"),
+    }
+}
+
+/// Those of io_uring, where there are rings.
+fn features(known: &[Feature]) -> Option<Check> {
+    let names = |usable: bool| {
+        let some = known.iter().filter(|feature| feature.usable == usable);
+        some.map(|feature| {
+            if usable { feature.name.into() } else { format!("{} (Linux {})", feature.name, feature.since) }
+        })
+        .collect::<Vec<String>>()
+        .join(", ")
+    };
+    let name = "features";
+    let missing = names(false);
+    match known {
+        [] => None,
+        _ if missing.is_empty() => Some(Check::new(name, Verdict::Good, format!("all: {}", names(true)))),
+        _ => Some(
+            Check::new(name, Verdict::Note, format!("without {missing}; with {}", names(true)))
+                .advise("docs/kernel-features.md tells what happens without them"),
+        ),
     }
 }
 
@@ -142,7 +165,7 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let driver = if io_uring { "io_uring: FLAGS" } else { "plain system calls: refused" };
-        let checks = checks(Proc(root.path()), driver, io_uring);
+        let checks = checks(Proc(root.path()), driver, io_uring, &[]);
         let text = |check: &Check| format!("{} {}", check.found, check.advice.clone().unwrap_or_default());
         checks.iter().map(|check| (check.name, check.verdict, text(check))).collect()
     }
@@ -206,7 +229,16 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_looked_at() {
-        let checks = checks(Proc(Path::new("/proc")), "io_uring: FLAGS", true);
+        let checks = checks(Proc(Path::new("/proc")), "io_uring: FLAGS", true, &[]);
         assert_eq!(checks.len(), 7, "{checks:?}");
+    }
+
+    #[test]
+    fn missing_features_come_first() {
+        let feature = |name, usable| Feature { name, since: "6.1", usable };
+        let check = features(&[feature("a", true), feature("b", false)]).unwrap();
+        assert_eq!((check.verdict, check.found.as_str()), (Verdict::Note, "without b (Linux 6.1); with a"));
+        assert_eq!(features(&[feature("a", true)]).unwrap().found, "all: a");
+        assert!(features(&[]).is_none());
     }
 }

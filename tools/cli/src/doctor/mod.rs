@@ -90,7 +90,19 @@ struct Report {
     io_uring: bool,
     /// What the driver will do.
     driver: String,
+    /// The features of the kernel's io_uring that the driver uses.
+    features: Vec<Feature>,
     checks: Vec<Check>,
+}
+
+/// A feature of the kernel's io_uring.
+#[derive(Serialize)]
+pub struct Feature {
+    name: &'static str,
+    /// The first Linux that has it.
+    since: &'static str,
+    /// It is there, and not switched off.
+    usable: bool,
 }
 
 impl Doctor {
@@ -119,9 +131,13 @@ fn diagnose(output: Output) -> Result<Option<Code>> {
     let driver = ktli_uring::describe();
     let io_uring = driver.starts_with("io_uring");
     let proc = Proc(Path::new("/proc"));
-    let mut checks = machine::checks(proc, &driver, io_uring);
+    let features: Vec<Feature> = ktli_uring::kernel_features()
+        .into_iter()
+        .map(|known| Feature { name: known.name, since: known.since, usable: known.usable })
+        .collect();
+    let mut checks = machine::checks(proc, &driver, io_uring, &features);
     checks.extend(buffers::checks(proc, config.send_buffer.into(), config.receive_buffer.into()));
-    let report = Report { io_uring, driver, checks };
+    let report = Report { io_uring, driver, features, checks };
     output.show_coloured(&report, |out| {
         report.checks.iter().try_for_each(|check| show(out, check))?;
         writeln!(out, "\nNew connections will use {}.", report.driver.trim_end_matches('.'))
