@@ -12,7 +12,7 @@
 #define POLL(timeout) uring_fns.ktli_dfns_poll(dh, timeout)
 #define DISCONNECT() uring_fns.ktli_dfns_disconnect(dh)
 
-enum { MESSAGE = 40, VALUE = 4000, STAGED = 200 << 10, UNREAD = 4 << 20, LARGE = 64 << 20 };
+enum { MESSAGE = 40, VALUE = 4000, STAGED = 200 << 10, UNREAD = 4 << 20, LARGE = 64 << 20, FLOODS = 3 };
 
 static struct peer peer;
 static void *dh;
@@ -46,13 +46,24 @@ static void stop(void)
 	peer_end(&peer);
 }
 
+/* Bytes that were accepted and have not left. */
+static long waiting(void)
+{
+	struct ktli_uring_statistics counted = {.size = sizeof(counted)};
+
+	CHECK_EQ(ktli_uring_stats(dh, &counted), 0);
+	return sent * (long)FRAME(MESSAGE, VALUE) -
+	       (long)(counted.sender_flushed_bytes + counted.receiver_flushed_bytes + counted.other_flushed_bytes +
+		      counted.large_sent_bytes);
+}
+
 /* Fills the socket; so many bytes stay in the driver. */
 static void fill(void)
 {
 	struct ktli_uring_statistics counted = {.size = sizeof(counted)};
 
 	CHECK_EQ(POLL(0), 0);
-	do {
+	for (sent = 0; waiting() < STAGED; sent++) {
 		CHECK_EQ(send_frame(dh, frame), FRAME(MESSAGE, VALUE));
 		sent++;
 		CHECK_EQ(ktli_uring_stats(dh, &counted), 0);
@@ -110,8 +121,9 @@ static void full_socket(bool unread, bool twice)
 	}
 	go = true;
 	CHECK_EQ(DISCONNECT(), 0);
-	join_thread(drive);
+	/* Now, also where the other thread was the first. */
 	check_all_arrived();
+	join_thread(drive);
 	if (twice)
 		join_thread(other);
 	stop();
@@ -163,15 +175,18 @@ static void flooded(void)
 {
 	start(300);
 	flooding = true;
-	pthread_t drive = start_thread(flood, NULL);
+	pthread_t drives[FLOODS];
 
+	for (int i = 0; i < FLOODS; i++)
+		drives[i] = start_thread(flood, NULL);
 	sleep_ms(50);
 	double begun = now();
 
 	CHECK_EQ(DISCONNECT(), 0);
 	CHECK_TIME(now() - begun, 0.25, 5);
 	flooding = false;
-	join_thread(drive);
+	for (int i = 0; i < FLOODS; i++)
+		join_thread(drives[i]);
 	stop();
 }
 

@@ -56,6 +56,23 @@ static void *poll_once(void *argument)
 	return argument;
 }
 
+/* A receiver that was there just now, and much to send at once: the sender does not wait for the sweeper. */
+static void sends_for_itself(void)
+{
+	struct ktli_uring_statistics counted = {.size = sizeof(counted)};
+	uint8_t *frame = make_frame(30, 20000, 1), *bytes = allocate(FRAME(30, 20000));
+
+	poll_once(NULL);
+	for (int i = 0; i < 20; i++)
+		CHECK_EQ(send_frame(dh, frame), FRAME(30, 20000));
+	CHECK_EQ(ktli_uring_stats(dh, &counted), 0);
+	CHECK(counted.sender_flushed_bytes + counted.large_sent_bytes > 0);
+	for (int i = 0; i < 20; i++)
+		peer_read(&peer, bytes, FRAME(30, 20000));
+	free(frame);
+	free(bytes);
+}
+
 /* In a process that can have no more threads, so no sweeper either. */
 static void without_threads(void)
 {
@@ -87,6 +104,9 @@ int main(void)
 	without_threads();
 	peer_listen(&peer, 4 << 20);
 	dh = connected(&peer);
+	/* With SQPOLL the kernel's thread is to do that. */
+	if (options().sqpoll == 0)
+		sends_for_itself();
 	check_all();
 	/* Polled once, by this thread, by one that ends, and by none from then on. */
 	poll_once(NULL);

@@ -2,7 +2,7 @@
  * The sockets: their options, refusals, time-outs for each address, names and IPv6.
  * SPDX-License-Identifier: MIT OR Apache-2.0
  * Fails when connect.rs leaves an option out, leaves the socket non-blocking, gives the first address
- * all of the time, or asks for buffers where that is a loss.
+ * all of the time, or asks for buffers where that is a loss, or so late that the window's scale is agreed on already.
  */
 #include "harness.h"
 
@@ -60,6 +60,32 @@ static void check_buffer(int fd, bool sending, long wanted)
 	}
 }
 
+/* How far the receive window can be scaled up: agreed on when a connection is made. */
+static int window_scale(int fd)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof(info);
+
+	CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0);
+	return info.tcpi_rcv_wscale;
+}
+
+/* Of a socket whose size was set before it was connected, or not at all. */
+static int right_scale(int port, bool set, int receive_buffer)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), scale;
+
+	address.sin_port = htons((uint16_t)port);
+	CHECK(fd >= 0);
+	if (set)
+		CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer)) == 0);
+	CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+	scale = window_scale(fd);
+	close(fd);
+	return scale;
+}
+
 static void socket_options(long send_buffer, long receive_buffer)
 {
 	struct ktli_uring_config before = options(), config = before;
@@ -82,6 +108,9 @@ static void socket_options(long send_buffer, long receive_buffer)
 	CHECK_EQ(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
 	check_buffer(fd, true, send_buffer);
 	check_buffer(fd, false, receive_buffer);
+	bool set = get(fd, SOL_SOCKET, SO_BUF_LOCK) & 2;
+
+	CHECK_EQ(window_scale(fd), right_scale(peer.port, set, (int)receive_buffer));
 	/* Whatever the session has opened is not handed on to programs that are executed. */
 	for (int other = 3; other < DESCRIPTORS; other++) {
 		int flags = fcntl(other, F_GETFD);
