@@ -96,6 +96,7 @@ lint: build ## check format, clippy, the header and the exported symbols
 	$(CARGO) metadata --locked --format-version 1 --manifest-path $$crate/Cargo.toml >/dev/null || exit; \
 	done
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release -p ktli-uring -p ktli-uring-preload --no-default-features -- -D warnings
 	@KTLI_URING_HEADER=$(abspath $(TARGET))/ktli_uring.h $(CARGO) build --release -q
 	@cmp -s $(TARGET)/ktli_uring.h $(HEADER) || { diff -u $(HEADER) $(TARGET)/ktli_uring.h; echo "$(HEADER) is not current: run 'make header'" >&2; exit 1; }
 	@tools/symbols.sh $(RELEASE) | diff -u docs/symbols.txt - || { echo "the exported symbols are not those of docs/symbols.txt: run 'make symbols' if that is meant" >&2; exit 1; }

@@ -353,12 +353,15 @@ void *ktli_uring_open(void);
 int ktli_uring_close(void *dh);
 
 // Connects a session over TCP to `host` (a name or an IPv4 or IPv6 address) and `port` (a number or a
-// service's name), waiting at most for KTLI_URING_CONNECT_TIMEOUT. The resolver's own time is extra.
+// service's name), over TLS 1.2 or 1.3 if `usetls` is not 0, waiting at most for KTLI_URING_CONNECT_TIMEOUT. The
+// resolver's own time is extra.
 //
 // Returns 0, or -1 with errno: EINVAL for a NULL argument, EBADF for a handle that is not open,
 // EISCONN when it is connected, EALREADY while another thread connects or disconnects it,
-// EPROTONOSUPPORT when `usetls` is not 0, EHOSTUNREACH when the name is not known, ETIMEDOUT,
-// ECONNREFUSED or what else the kernel says, ECONNABORTED when another thread disconnected it.
+// EHOSTUNREACH when the name is not known, ETIMEDOUT, ECONNREFUSED or what else the kernel says, ECONNABORTED when
+// another thread disconnected it. With `usetls`: EINVAL when a KTLI_URING_TLS_ variable or a file that it names cannot
+// be used, EPROTO when there is no agreement with the peer, EACCES when its certificate is refused, EPROTONOSUPPORT in
+// a build without TLS.
 //
 // Any thread. Both strings are the caller's and are not used after the return.
 //

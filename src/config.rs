@@ -12,6 +12,8 @@ use std::{
 
 use log::warn;
 
+#[cfg(feature = "tls")]
+use crate::error::Errno;
 use crate::{
     features::Features,
     ffi::reserve,
@@ -243,9 +245,19 @@ impl Reader<'_> {
 /// What the program set, or the defaults.
 static PROGRAM: Mutex<Options> = Mutex::new(DEFAULTS);
 
+/// Variables that are no options: texts, which whoever needs them asks for.
+pub const TEXTS: [&str; 5] = [
+    "KTLI_URING_TLS_VERIFY",
+    "KTLI_URING_TLS_CA",
+    "KTLI_URING_TLS_PIN",
+    "KTLI_URING_TLS_CERT",
+    "KTLI_URING_TLS_KEY",
+];
+
+/// The variables that are set. Read once: the environment may be changed later by threads that this library cannot stop.
+static VARIABLES: OnceLock<Vec<(String, String)>> = OnceLock::new();
+
 fn environment(options: Options, complain: bool) -> Options {
-    // Read once: the environment may be changed later by threads that this library cannot stop.
-    static VARIABLES: OnceLock<Vec<(String, String)>> = OnceLock::new();
     let mut complain = |text| {
         if complain {
             warn!("{text}");
@@ -257,18 +269,27 @@ fn environment(options: Options, complain: bool) -> Options {
     }
     let found = RefCell::new(Vec::new());
     let trusted = !calls::is_privileged_for_another();
-    let options = options.read(
-        &|name| {
-            let value = std::env::var_os(name).filter(|_| trusted)?.to_string_lossy().into_owned();
-            found.borrow_mut().push((name.to_string(), value.clone()));
-            Some(value)
-        },
-        &mut complain,
-    );
+    let lookup = |name: &str| {
+        let value = std::env::var_os(name).filter(|_| trusted)?.to_string_lossy().into_owned();
+        found.borrow_mut().push((name.to_string(), value.clone()));
+        Some(value)
+    };
+    let options = options.read(&lookup, &mut complain);
+    for name in TEXTS {
+        lookup(name);
+    }
     if reserve::check().is_ok() {
         let _ = VARIABLES.set(found.into_inner());
     }
     options
+}
+
+/// The value of the variable of this name, one of those that are texts. Fails where there was no memory to remember them.
+#[cfg(feature = "tls")]
+pub fn variable(name: &str) -> Result<Option<String>, Errno> {
+    debug_assert!(TEXTS.contains(&name));
+    let variables = VARIABLES.get().ok_or(Errno::NOMEM)?;
+    Ok(variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
 }
 
 /// The options in force for sessions that connect from now on.

@@ -29,8 +29,13 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The time-out of the options holds for all addresses together, without the resolver's own time. Each
 /// address gets an equal share of what is left, so that a dead one does not eat a live one's time.
 /// `abort` ends the attempt with ECONNABORTED. The socket that is returned is blocking: on a
-/// non-blocking one io_uring would give EAGAIN back instead of waiting.
-pub fn connect(host: &CStr, port: &CStr, options: &Options, abort: &AtomicBool) -> Result<Socket, Errno> {
+/// non-blocking one io_uring would give EAGAIN back instead of waiting. With it comes the end of the time-out.
+pub fn connect(
+    host: &CStr,
+    port: &CStr,
+    options: &Options,
+    abort: &AtomicBool,
+) -> Result<(Socket, Instant), Errno> {
     let name = format!("{}:{}", host.to_string_lossy(), port.to_string_lossy());
     let addresses = resolve::resolve(host, port).map_err(|why| {
         warn!("cannot resolve {name}: {why}");
@@ -44,7 +49,7 @@ pub fn connect(host: &CStr, port: &CStr, options: &Options, abort: &AtomicBool) 
         match attempt(*address, share, options, abort) {
             Ok(socket) => {
                 debug!("connected to {address}");
-                return Ok(socket);
+                return Ok((socket, deadline));
             }
             Err(Errno::CONNABORTED) => return Err(Errno::CONNABORTED),
             Err(errno) => {

@@ -25,6 +25,7 @@ use crate::{
         segment::{Batch, Outgoing},
     },
     statistics::{Count, Counters, Statistics},
+    tls::Tls,
 };
 
 /// How many bytes `send` lets gather: several messages of the largest size that is staged.
@@ -33,6 +34,8 @@ pub const STAGING: usize = 512 << 10;
 /// A connected socket with everything that the two halves share.
 pub struct Connection {
     socket: Socket,
+    /// What encrypts and decrypts; `None` on a plain connection.
+    pub tls: Option<Box<Tls>>,
     /// Wakes the receiver.
     pub wake: Wake,
     /// Who sends what, and when.
@@ -69,14 +72,16 @@ pub fn all() -> Vec<Arc<Connection>> {
 }
 
 impl Connection {
-    /// Takes over a connected, blocking socket. Fails where an eventfd cannot be had.
-    pub fn new(socket: Socket, options: Options) -> Result<Arc<Self>, Errno> {
+    /// Takes over a connected, blocking socket, over which `tls` may have been agreed on. Fails where an eventfd cannot
+    /// be had.
+    pub fn new(socket: Socket, tls: Option<Tls>, options: Options) -> Result<Arc<Self>, Errno> {
         let mut all = ALL.lock();
         all.retain(|other| other.strong_count() > 0);
         reserve::room(&mut all, 1)?;
         let statistics = Statistics::new(socket.peer_addr().ok().and_then(|peer| peer.as_socket()));
         let connection = Arc::new(Connection {
             socket,
+            tls: tls.map(Box::new),
             wake: Wake::new()?,
             handoff: Handoff::new(STAGING),
             hold: Hold::new(),
@@ -169,6 +174,16 @@ impl Connection {
         self.leaving.store(true, Ordering::Release);
         self.statistics.others.wake_writes.add(1);
         self.wake.wake();
+    }
+
+    /// Says goodbye over TLS, if that is what the connection is over, when all that was accepted has left. For whoever
+    /// drains it: the halves are gone, or told to leave. Waits for no lock, and says nothing where somebody has one.
+    pub fn say_goodbye(&self) {
+        if let Some(tls) = &self.tls
+            && let Some(mut wire) = self.handoff.idle_wire()
+        {
+            tls.say_goodbye(wire.behind());
+        }
     }
 
     /// Closes the sending direction: the peer reads the end of the stream behind what was sent.

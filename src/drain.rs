@@ -81,6 +81,8 @@ struct Drain {
     deadline: Instant,
     /// Something may still have to be sent.
     sending: bool,
+    /// TLS has been told that this is all.
+    said: bool,
     /// The socket took no more.
     full: bool,
     /// poll(2) has said that it does, and it took nothing since: to ask it again would be no waiting.
@@ -90,7 +92,15 @@ struct Drain {
 
 impl Drain {
     fn new(connection: Arc<Connection>, deadline: Instant) -> Self {
-        Drain { connection, deadline, sending: true, full: false, room: false, in_vain: InVain::new() }
+        Drain {
+            connection,
+            deadline,
+            sending: true,
+            said: false,
+            full: false,
+            room: false,
+            in_vain: InVain::new(),
+        }
     }
 
     /// Does what can be done now. False when nothing is left to do, or no time to do it.
@@ -104,8 +114,15 @@ impl Drain {
             self.in_vain = InVain::new();
         }
         if self.sending && (connection.send_error().is_some() || connection.handoff.close()) {
-            self.sending = false;
-            connection.close_sending();
+            if !self.said && connection.send_error().is_none() {
+                self.said = true;
+                connection.say_goodbye();
+                self.full = connection.flush_now(counters) == Flushed::Full;
+            }
+            if connection.send_error().is_some() || !connection.handoff.is_pending() {
+                self.sending = false;
+                connection.close_sending();
+            }
         }
         if !connection.discard(scratch) {
             return false;

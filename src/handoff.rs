@@ -87,6 +87,12 @@ impl Wire {
         self.messages
     }
 
+    /// Where more bytes can be put behind the pending ones: by who has the wire, and has seen that nothing is staged that
+    /// would belong before them.
+    pub fn behind(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
     /// Takes note that `count` of the pending bytes have left.
     pub fn sent(&mut self, count: usize) {
         self.sent += count;

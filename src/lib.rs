@@ -115,6 +115,8 @@ mod table;
 #[forbid(unsafe_code)]
 mod ticking;
 #[forbid(unsafe_code)]
+mod tls;
+#[forbid(unsafe_code)]
 pub mod trace;
 #[forbid(unsafe_code)]
 mod transmit;

@@ -22,9 +22,25 @@ impl ReadAhead {
         ReadAhead { memory: Box::default(), capacity, start: 0, end: 0 }
     }
 
+    /// The same with bytes in it; for more of them if there are more.
+    pub fn with(capacity: usize, bytes: &[u8]) -> Result<Self, Errno> {
+        let mut ahead = Self::new(capacity.max(bytes.len() + 1));
+        if !bytes.is_empty() {
+            ahead.free(bytes.len(), bytes.len())?[..bytes.len()].copy_from_slice(bytes);
+            ahead.filled(bytes.len());
+        }
+        Ok(ahead)
+    }
+
     /// The bytes received and not taken.
     pub fn bytes(&self) -> &[u8] {
         &self.memory[self.start..self.end]
+    }
+
+    /// How many bytes it holds at the most.
+    #[cfg(feature = "tls")]
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Takes `count` bytes off the front.

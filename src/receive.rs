@@ -33,11 +33,15 @@ use crate::{
     },
     spin::Spin,
     statistics::Count,
+    tls::Opened,
     waiting::{Engine, Waited},
 };
 
 /// Size of the read-ahead buffer. 16 KiB cost throughput at every size measured.
 pub const READ_AHEAD: usize = 256 << 10;
+
+/// Size of the buffer for what is not decrypted yet.
+const SEALED: usize = 128 << 10;
 
 /// From this many missing bytes on a value is received straight into the caller's memory.
 pub const DIRECT: usize = 48 << 10;
@@ -84,6 +88,8 @@ pub struct Receive {
     connection: Arc<Connection>,
     engine: Engine,
     ahead: ReadAhead,
+    /// Over TLS: what was read and not decrypted yet.
+    sealed: Option<ReadAhead>,
     framing: Framing,
     /// The last message had a large value.
     large: bool,
@@ -96,21 +102,24 @@ pub struct Receive {
 }
 
 impl Receive {
-    /// Of `connection`.
-    pub fn new(connection: Arc<Connection>) -> Self {
+    /// Of `connection`. Fails where there is no memory for what came with the handshake.
+    pub fn new(connection: Arc<Connection>) -> Result<Self, Errno> {
+        let sealed =
+            connection.tls.as_ref().map(|tls| ReadAhead::with(SEALED, &tls.take_arrived())).transpose()?;
         let spin = Spin::new(connection.options.spin);
         let framing = Framing::new(connection.options.framing, DIRECT, READ_AHEAD);
-        Receive {
+        Ok(Receive {
             connection,
             engine: Engine::Unmade,
             ahead: ReadAhead::new(READ_AHEAD),
+            sealed,
             framing,
             large: false,
             spin,
             idle: false,
             quiet: Quiet::new(),
             keep_until: None,
-        }
+        })
     }
 
     /// Waits until a message can be received, at most until `deadline` (`None`: no limit).
@@ -142,6 +151,11 @@ impl Receive {
             };
             if self.connection.receive_error().is_some() {
                 return Polled::Over;
+            }
+            match self.open() {
+                Ok(false) => {}
+                Ok(true) => continue,
+                Err(_) => return Polled::Over,
             }
             hit = false;
             let slept = if self.idle { self.sleep_through(deadline) } else { Slept::Not };
@@ -231,6 +245,9 @@ impl Receive {
     fn give_back(&mut self) {
         let counters = &self.connection.statistics.receiver;
         counters.rare_calls.add(self.ahead.give_back().into());
+        if let Some(sealed) = &mut self.sealed {
+            counters.rare_calls.add(sealed.give_back().into());
+        }
         self.connection.handoff.unused(|bytes| {
             counters.rare_calls.add(segment::give_back(bytes.spare_capacity_mut()).into());
         });
@@ -271,10 +288,13 @@ impl Receive {
             if let Some(errno) = self.connection.receive_error() {
                 return Err(errno);
             }
+            if self.open()? {
+                continue;
+            }
             hit = false;
             // Only what belongs to the current message: the PDU behind it has to be looked at.
             let direct = into.left().min(self.framing.body());
-            let waited = if direct >= DIRECT {
+            let waited = if direct >= DIRECT && self.sealed.is_none() {
                 self.directly(&mut into, direct)?
             } else {
                 self.read_ahead(self.ahead.bytes().len() + 1, None)?
@@ -302,6 +322,18 @@ impl Receive {
         Ok(())
     }
 
+    /// Decrypts some of what was read over TLS. True if there is more to serve now. The end of the stream is an error,
+    /// and as any error the connection's death.
+    fn open(&mut self) -> Result<bool, Errno> {
+        let (Some(tls), Some(sealed)) = (&self.connection.tls, &mut self.sealed) else { return Ok(false) };
+        match tls.open(sealed, &mut self.ahead) {
+            Ok(Opened::More) => Ok(true),
+            Ok(Opened::Nothing) => Ok(false),
+            Ok(Opened::Closed) => self.conclude(Some(Ok(0))).map(|_| false),
+            Err(errno) => Err(self.connection.kill(errno)),
+        }
+    }
+
     /// Receives into the read-ahead buffer, once. `need` bytes are to be buffered in all.
     fn read_ahead(&mut self, need: usize, deadline: Option<Instant>) -> Result<Waited, Errno> {
         if let Some(until) = self.spin.begin() {
@@ -317,7 +349,7 @@ impl Receive {
         }
         self.engine.make(&self.connection)?;
         let limit = self.limit();
-        let free = Incoming::new(self.ahead.free(need, limit)?);
+        let free = Incoming::new(room(&mut self.ahead, &mut self.sealed, need, limit)?);
         let (waited, count) = self.engine.receive(&self.connection, free, self.large, deadline);
         if let Some(count) = self.conclude(count)? {
             self.filled(count);
@@ -346,7 +378,7 @@ impl Receive {
         self.connection.flush_now(&**counters);
         let limit = self.limit();
         let mut batch = Batch::new();
-        batch.push(Incoming::new(self.ahead.free(need, limit)?));
+        batch.push(Incoming::new(room(&mut self.ahead, &mut self.sealed, need, limit)?));
         counters.recvmsgs.add(1);
         let received = calls::receive(self.connection.fd(), &batch);
         let Some(count) = self.conclude(Some(received))? else { return Ok(false) };
@@ -356,7 +388,7 @@ impl Receive {
 
     /// Takes note of so many bytes that were read ahead.
     fn filled(&mut self, count: usize) {
-        self.ahead.filled(count);
+        self.sealed.as_mut().unwrap_or(&mut self.ahead).filled(count);
         self.connection.statistics.receiver.read_aheads.add(1);
     }
 
@@ -444,5 +476,19 @@ impl Receive {
             warn!("what the peer sent is not a Kinetic PDU ({why}): the connection is dead");
         }
         errno
+    }
+}
+
+/// Where to read to, so that `need` bytes in all are read ahead, and about `limit` bytes at a time. Over TLS nobody
+/// knows how many bytes that will be: as many as there is room for.
+fn room<'r>(
+    ahead: &'r mut ReadAhead,
+    sealed: &'r mut Option<ReadAhead>,
+    need: usize,
+    limit: usize,
+) -> Result<&'r mut [u8], Errno> {
+    match sealed {
+        None => ahead.free(need, limit),
+        Some(sealed) => sealed.free(sealed.bytes().len() + 1, SEALED),
     }
 }

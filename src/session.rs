@@ -19,7 +19,8 @@ use std::{
 use log::{debug, warn};
 
 use crate::{
-    config, connect,
+    config::{self, Options},
+    connect,
     connection::Connection,
     drain::{await_release, drain},
     error::Errno,
@@ -29,6 +30,7 @@ use crate::{
     socket::segment::In,
     statistics::Statistics,
     sync::{lock, try_lock},
+    tls::Plan,
     transmit::{LOOK, Message, Transmit},
 };
 
@@ -213,8 +215,10 @@ impl Session {
 
     // The session's life. --------------------------------------------------------------------------
 
-    /// Connects it.
-    pub fn connect(&self, generation: u64, host: &CStr, port: &CStr) -> Result<(), Errno> {
+    /// Connects it; over TLS if `tls`.
+    pub fn connect(&self, generation: u64, host: &CStr, port: &CStr, tls: bool) -> Result<(), Errno> {
+        // What is wrong with that shows before anybody is bothered.
+        let plan = tls.then(|| Plan::new(host)).transpose()?;
         let abort = Arc::new(AtomicBool::new(false));
         {
             let mut life = self.life(generation)?;
@@ -226,8 +230,7 @@ impl Session {
             self.change(&mut life, State::Connecting(Arc::clone(&abort)));
         }
         let options = config::current();
-        let made = connect::connect(host, port, &options, &abort)
-            .and_then(|socket| Connection::new(socket, options));
+        let made = make(host, port, plan, options, &abort);
         let Ok(mut life) = self.life(generation) else {
             // It was closed meanwhile, and its place may have a new session.
             return Err(Errno::CONNABORTED);
@@ -243,9 +246,16 @@ impl Session {
                 return Err(errno);
             }
         };
+        let receive = match Receive::new(Arc::clone(&connection)) {
+            Ok(receive) => receive,
+            Err(errno) => {
+                self.change(&mut life, State::Unconnected);
+                return Err(errno);
+            }
+        };
         // Both locks are held by others for moments only while there is nothing behind them.
         *lock(&self.transmit) = Some((generation, Transmit::new(Arc::clone(&connection))));
-        *lock(&self.receive) = Some((generation, Receive::new(Arc::clone(&connection))));
+        *lock(&self.receive) = Some((generation, receive));
         life.statistics = Some(Arc::clone(&connection.statistics));
         self.change(&mut life, State::Connected(connection));
         Ok(())
@@ -329,4 +339,17 @@ impl Session {
         self.change(&mut life, State::Unconnected);
         Ok(())
     }
+}
+
+/// A connection, over TLS if there is a plan for that.
+fn make(
+    host: &CStr,
+    port: &CStr,
+    plan: Option<Plan>,
+    options: Options,
+    abort: &AtomicBool,
+) -> Result<Arc<Connection>, Errno> {
+    let (socket, deadline) = connect::connect(host, port, &options, abort)?;
+    let tls = plan.map(|plan| plan.shake_hands(&socket, deadline, abort)).transpose()?;
+    Connection::new(socket, tls, options)
 }

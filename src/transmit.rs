@@ -36,6 +36,7 @@ use crate::{
     statistics::Count,
     sweeper,
     sync::MutexGuard,
+    tls::{PIECE, Tls},
     zerocopy::ZeroCopy,
 };
 
@@ -197,7 +198,10 @@ impl Transmit {
         deadline: &Deadline,
     ) -> Result<(), Errno> {
         let inside = self.begin_hold(connection, 0);
-        let result = self.send_all(&mut wire, Some(message), deadline);
+        let result = match &connection.tls {
+            None => self.send_all(&mut wire, Some(message), false, deadline),
+            Some(tls) => self.send_sealed(tls, &mut wire, message, deadline),
+        };
         drop(wire);
         drop(inside);
         if result.is_err() {
@@ -206,6 +210,26 @@ impl Transmit {
             sweeper::attend();
         }
         result
+    }
+
+    /// Sends a whole message over TLS, piece by piece, behind what is on the wire.
+    fn send_sealed(
+        &mut self,
+        tls: &Tls,
+        wire: &mut MutexGuard<'_, Wire>,
+        message: &mut Message<'_, '_>,
+        deadline: &Deadline,
+    ) -> Result<(), Errno> {
+        // As long as the socket does not take that, nothing of the message is encrypted, and it can be left out.
+        self.send_all(wire, None, false, deadline)?;
+        while message.left() > 0 {
+            let piece = message.left().min(PIECE);
+            tls.seal(|plain| copy(message, piece, plain), wire.behind())
+                .map_err(|errno| self.connection.kill(errno))?;
+            message.advance(piece);
+            self.send_all(wire, None, true, deadline)?;
+        }
+        Ok(())
     }
 
     /// A message is about to leave on this connection before `send` returns. Its answer comes when those to all that
@@ -241,11 +265,14 @@ impl Transmit {
     /// Copies what is left of the message into the staging area if no more than `limit` wait then.
     fn attempt(&mut self, message: &Message<'_, '_>, limit: Limit) -> Result<Staged, Errno> {
         let Transmit { connection, engine, swept, .. } = self;
-        let copy = |bytes: &mut Vec<u8>| {
-            message.pieces(message.left(), |piece| {
-                piece.append_to(bytes);
-                true
-            });
+        let tls = connection.tls.as_ref();
+        let len = tls.map_or(message.left(), |tls| tls.sealed_size(message.left()));
+        let mut copied = Ok(());
+        let append = |bytes: &mut Vec<u8>| {
+            match tls {
+                None => copy(message, message.left(), bytes),
+                Some(tls) => copied = tls.seal(|plain| copy(message, message.left(), plain), bytes),
+            }
             // Here and not after the message may leave: waking the sweeper, let alone starting it, takes
             // time enough for the answer to come before `send` has returned.
             *swept = sweeper::attend();
@@ -262,7 +289,9 @@ impl Transmit {
                 connection.wake.wake();
             }
         };
-        connection.handoff.stage(message.left(), limit, copy, wake)
+        let staged = connection.handoff.stage(len, limit, append, wake);
+        copied.map_err(|errno| connection.kill(errno))?;
+        staged
     }
 
     /// Does a kernel thread do the submitting?
@@ -290,20 +319,20 @@ impl Transmit {
     /// Sends all that is staged on this connection, waiting while the socket is full.
     fn flush(&mut self, connection: &Connection, deadline: &Deadline) -> Result<(), Errno> {
         let mut wire = connection.handoff.begin_flush()?;
-        self.send_all(&mut wire, None, deadline)
+        self.send_all(&mut wire, None, false, deadline)
     }
 
-    /// Sends what is on the wire, and then `message`.
+    /// Sends what is on the wire, and then `message`. Has anything of a message left (`begun`)? Then the stream is broken
+    /// if the rest does not.
     fn send_all(
         &mut self,
         wire: &mut MutexGuard<'_, Wire>,
         mut message: Option<&mut Message<'_, '_>>,
+        mut begun: bool,
         deadline: &Deadline,
     ) -> Result<(), Errno> {
         let mut first = true;
         let mut in_vain = InVain::new();
-        // Has anything of the message left? Then the stream is broken if the rest does not.
-        let mut begun = false;
         let mut zero_copy = message.as_ref().is_some_and(|message| self.zero_copy.wants(message.left()));
         loop {
             let mut batch = Batch::new();
@@ -525,6 +554,14 @@ impl Drop for Transmit {
     fn drop(&mut self) {
         self.wake_after_all();
     }
+}
+
+/// Appends the next `count` bytes of a message.
+fn copy(message: &Message<'_, '_>, count: usize, to: &mut Vec<u8>) {
+    message.pieces(count, |piece| {
+        piece.append_to(to);
+        true
+    });
 }
 
 /// Wakes the receiver.

@@ -246,7 +246,7 @@ mod tests {
     /// Waits with a message that is staged; returns the waits until it has left.
     fn waits(errors: &[i32], room: bool) -> Vec<(Option<Duration>, bool)> {
         let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-        let connection = Connection::new(socket, DEFAULTS).unwrap();
+        let connection = Connection::new(socket, None, DEFAULTS).unwrap();
         connection.handoff.arrive();
         let limit = Limit { bytes: 100, messages: 1 };
         connection.handoff.stage(7, limit, |bytes| bytes.extend_from_slice(b"message"), || {}).unwrap();

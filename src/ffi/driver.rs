@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use log::error;
-
 use super::{
     guard::guard,
     traced::traced,
@@ -120,12 +118,15 @@ pub extern "C" fn ktli_uring_close(dh: *mut c_void) -> c_int {
 }
 
 /// Connects a session over TCP to `host` (a name or an IPv4 or IPv6 address) and `port` (a number or a
-/// service's name), waiting at most for KTLI_URING_CONNECT_TIMEOUT. The resolver's own time is extra.
+/// service's name), over TLS 1.2 or 1.3 if `usetls` is not 0, waiting at most for KTLI_URING_CONNECT_TIMEOUT. The
+/// resolver's own time is extra.
 ///
 /// Returns 0, or -1 with errno: EINVAL for a NULL argument, EBADF for a handle that is not open,
 /// EISCONN when it is connected, EALREADY while another thread connects or disconnects it,
-/// EPROTONOSUPPORT when `usetls` is not 0, EHOSTUNREACH when the name is not known, ETIMEDOUT,
-/// ECONNREFUSED or what else the kernel says, ECONNABORTED when another thread disconnected it.
+/// EHOSTUNREACH when the name is not known, ETIMEDOUT, ECONNREFUSED or what else the kernel says, ECONNABORTED when
+/// another thread disconnected it. With `usetls`: EINVAL when a KTLI_URING_TLS_ variable or a file that it names cannot
+/// be used, EPROTO when there is no agreement with the peer, EACCES when its certificate is refused, EPROTONOSUPPORT in
+/// a build without TLS.
 ///
 /// Any thread. Both strings are the caller's and are not used after the return.
 ///
@@ -148,13 +149,9 @@ pub unsafe extern "C" fn ktli_uring_connect(
                 if host.is_null() || port.is_null() {
                     return Err(Errno::INVAL);
                 }
-                if usetls != 0 {
-                    error!("TLS was asked for, which this version does not have");
-                    return Err(Errno(libc::EPROTONOSUPPORT));
-                }
                 // SAFETY: Terminated strings by this function's contract; not NULL, checked above.
                 let (host, port) = unsafe { (CStr::from_ptr(host), CStr::from_ptr(port)) };
-                session.connect(generation, host, port)?;
+                session.connect(generation, host, port, usetls != 0)?;
                 Ok(0)
             })
         },

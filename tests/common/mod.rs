@@ -53,7 +53,15 @@ pub struct Client {
 
 impl Client {
     pub fn connect(drive: &Drive) -> Client {
-        let session = Session::connect(URING, drive.local_addr()).unwrap();
+        Client::over(Session::connect(URING, drive.local_addr()).unwrap())
+    }
+
+    /// Over TLS.
+    pub fn connect_tls(drive: &Drive) -> Client {
+        Client::over(Session::connect_tls(URING, drive.tls_addr().unwrap()).unwrap())
+    }
+
+    fn over(session: Session) -> Client {
         let key = HmacKey::new(DEFAULT_KEY);
         let greeting = Answer::decode(&session.answer(PATIENCE).unwrap().message, &key).unwrap();
         Client { session, builder: RequestBuilder::new(greeting.connection_id().unwrap()), key }
@@ -142,6 +150,17 @@ impl Wire {
     pub fn connect(drive: &Drive) -> Wire {
         let handle = URING.open().unwrap();
         handle.connect(drive.local_addr()).unwrap();
+        Wire::over(handle)
+    }
+
+    /// Over TLS.
+    pub fn connect_tls(drive: &Drive) -> Wire {
+        let handle = URING.open().unwrap();
+        handle.connect_tls(drive.tls_addr().unwrap()).unwrap();
+        Wire::over(handle)
+    }
+
+    fn over(handle: Handle) -> Wire {
         let mut wire = Wire { handle, builder: RequestBuilder::new(0) };
         let (_, [message, _]) = wire.receive().unwrap();
         let greeting = Answer::decode(&message, &HmacKey::new(DEFAULT_KEY)).unwrap();

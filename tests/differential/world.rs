@@ -54,6 +54,10 @@ impl Subject {
             };
             // On a busy machine the peer's thread may need longer than a drive does.
             config.linger = 20_000;
+            if tls {
+                // The peer does not speak it, and says nothing.
+                config.connect_timeout = 200;
+            }
         };
         let host = address.ip().to_string();
         with_options(options, || handle.connect_with(&host, address.port(), tls).map(|()| 0))
@@ -344,6 +348,9 @@ impl World<'_> {
         if result == Outcome::Done(0) {
             self.begin();
             self.disconnect(false, Handle::disconnect)?;
+        } else if result == Outcome::Failed(libc::ETIMEDOUT) {
+            // It was connected, and has waited in vain for an answer.
+            drop(self.peer.accept());
         }
         Ok(result)
     }

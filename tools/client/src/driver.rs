@@ -115,6 +115,11 @@ impl Handle {
         self.connect_with(host, port, false)
     }
 
+    /// Connects over TLS.
+    pub fn connect_tls(&self, address: SocketAddr) -> io::Result<()> {
+        self.connect_with(&address.ip().to_string(), address.port(), true)
+    }
+
     /// Connects to a host, with TLS or without.
     pub fn connect_with(&self, host: &str, port: u16, tls: bool) -> io::Result<()> {
         let (host, port) = (CString::new(host)?, CString::new(port.to_string())?);

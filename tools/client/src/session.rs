@@ -52,11 +52,23 @@ impl Session {
 
     /// The same, to a host that the driver looks up.
     pub fn connect_to(driver: Driver, host: &str, port: u16) -> io::Result<Session> {
-        let handle = Arc::new(driver.open()?);
+        let handle = driver.open()?;
+        handle.connect_to(host, port)?;
+        Ok(Session::start(handle))
+    }
+
+    /// The same over TLS.
+    pub fn connect_tls(driver: Driver, address: SocketAddr) -> io::Result<Session> {
+        let handle = driver.open()?;
+        handle.connect_tls(address)?;
+        Ok(Session::start(handle))
+    }
+
+    fn start(handle: Handle) -> Session {
+        let handle = Arc::new(handle);
         let stop = Arc::new(AtomicBool::new(false));
         let (requests, queue) = mpsc::channel();
         let (results, answers) = mpsc::channel();
-        handle.connect_to(host, port)?;
         let threads = vec![
             thread::spawn({
                 let (handle, results) = (Arc::clone(&handle), results.clone());
@@ -67,7 +79,7 @@ impl Session {
                 move || receive(&handle, &stop, &results)
             }),
         ];
-        Ok(Session { handle: Some(handle), requests: Some(requests), answers, stop, threads })
+        Session { handle: Some(handle), requests: Some(requests), answers, stop, threads }
     }
 
     /// Queues a request.

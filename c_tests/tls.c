@@ -1,0 +1,303 @@
+/*
+ * TLS with another implementation, and the certificates: openssl's server is the peer, and its standard input and
+ * output are what it sends and gets. SPDX-License-Identifier: MIT OR Apache-2.0
+ * Fails when bytes change on their way, or when settings.rs or verifier.rs take a certificate that a variable
+ * forbids, refuse the one that it asks for, or go on where a file cannot be used.
+ */
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+static char dir[] = "/tmp/ktli-uring-tls-XXXXXX";
+
+/* Runs a shell command in the directory of the files; what it prints is in `output`. */
+static char output[256];
+
+__attribute__((format(printf, 1, 2))) static void shell(const char *format, ...)
+{
+	char command[1024];
+	int length = snprintf(command, sizeof(command), "cd %s && exec 2>>log && ", dir);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(command + length, sizeof(command) - (size_t)length, format, arguments);
+	va_end(arguments);
+	FILE *pipe = popen(command, "r");
+
+	CHECK(pipe != NULL);
+	output[fread(output, 1, sizeof(output) - 1, pipe)] = 0;
+	if (pclose(pipe) != 0)
+		FAIL("%s", command);
+	output[strcspn(output, " \n")] = 0;
+}
+
+static void make_certificate(const char *name, const char *address)
+{
+	shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=%s"
+	      " -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:%s -keyout %s.key -out %s.pem",
+	      name, address, name, name);
+}
+
+static const char *path(const char *name)
+{
+	static char paths[4][128];
+	static int next;
+	char *to = paths[next++ % 4];
+
+	snprintf(to, sizeof(paths[0]), "%s/%s", dir, name);
+	return to;
+}
+
+/* ---- The server. ---- */
+
+static pid_t server;
+static int to_server, from_server, port;
+
+/* A port that was free a moment ago. */
+static int free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK(bind(fd, (void *)&address, length) == 0);
+	CHECK(getsockname(fd, (void *)&address, &length) == 0);
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+/* Starts it with more arguments, separated by spaces. */
+static void start_server(const char *more)
+{
+	int in[2], out[2];
+	char command[512];
+
+	port = free_port();
+	snprintf(command, sizeof(command),
+		 "cd %s && exec openssl s_server -quiet -naccept 1 -accept 127.0.0.1:%d %s 2>>log", dir, port, more);
+	CHECK(pipe(in) == 0 && pipe(out) == 0);
+	server = fork();
+	CHECK(server >= 0);
+	if (server == 0) {
+		dup2(in[0], STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		for (int fd = 3; fd < 64; fd++)
+			close(fd);
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	to_server = in[1];
+	from_server = out[0];
+}
+
+static void stop_server(void)
+{
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	close(to_server);
+	close(from_server);
+}
+
+/* Connects when the server listens; returns errno, or 0. */
+static int connect_tls(void *dh)
+{
+	char host[] = "127.0.0.1", service[16];
+	double end = now() + 30;
+
+	snprintf(service, sizeof(service), "%d", port);
+	for (;;) {
+		errno = 0;
+		if (uring_fns.ktli_dfns_connect(dh, host, service, 1) == 0)
+			return 0;
+		if (errno != ECONNREFUSED || now() > end)
+			return errno;
+		sleep_ms(10);
+	}
+}
+
+/* ---- What is tested; each in a process of its own, as variables are read once. ---- */
+
+struct transfer {
+	const uint8_t *bytes;
+	size_t count;
+};
+
+static void *feed(void *argument)
+{
+	struct transfer *transfer = argument;
+
+	for (size_t done = 0; done < transfer->count;) {
+		ssize_t count = write(to_server, transfer->bytes + done, transfer->count - done);
+
+		CHECK(count > 0);
+		done += (size_t)count;
+	}
+	return NULL;
+}
+
+static void *collect(void *argument)
+{
+	struct transfer *transfer = argument;
+	static uint8_t piece[65536];
+
+	for (size_t done = 0; done < transfer->count;) {
+		ssize_t count = read(from_server, piece, sizeof(piece));
+
+		CHECK(count > 0);
+		if (done + (size_t)count > transfer->count || memcmp(piece, transfer->bytes + done, (size_t)count))
+			FAIL("other bytes than were sent, after %zu", done);
+		done += (size_t)count;
+	}
+	return NULL;
+}
+
+enum { VALUE = 4 << 20, SMALL = 20 };
+
+/* Frames in both directions at the same time: some small ones, and a large one. */
+static void talk(void)
+{
+	uint8_t *small = make_frame(30, 100, 1), *large = make_frame(40, VALUE, 2);
+	size_t count = SMALL * FRAME(30, 100) + FRAME(40, VALUE), at = 0;
+	uint8_t *all = allocate(count);
+	struct transfer transfer = {all, count};
+	void *dh = open_session();
+
+	for (int i = 0; i < SMALL; i++, at += FRAME(30, 100))
+		memcpy(all + at, small, FRAME(30, 100));
+	memcpy(all + at, large, FRAME(40, VALUE));
+	CHECK_EQ(connect_tls(dh), 0);
+	pthread_t feeding = start_thread(feed, &transfer), collecting = start_thread(collect, &transfer);
+
+	for (int i = 0; i < SMALL; i++) {
+		CHECK_EQ(send_frame(dh, small), FRAME(30, 100));
+		CHECK_EQ(uring_fns.ktli_dfns_poll(dh, 60000), 1);
+		receive_frame(dh, 30, 100, 1);
+	}
+	CHECK_EQ(send_frame(dh, large), FRAME(40, VALUE));
+	CHECK_EQ(uring_fns.ktli_dfns_poll(dh, 60000), 1);
+	receive_frame(dh, 40, VALUE, 2);
+	join_thread(feeding);
+	join_thread(collecting);
+	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+	free(small);
+	free(large);
+	free(all);
+}
+
+static int wanted;
+
+static void connect_only(void)
+{
+	void *dh = open_session();
+
+	CHECK_EQ(connect_tls(dh), wanted);
+	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+}
+
+static const char *const NAMES[] = {"VERIFY", "CA", "PIN", "CERT", "KEY"};
+
+/* Runs `test` with a server like this and the variables "NAME=value", ended by NULL. */
+static void run(void (*test)(void), const char *arguments, ...)
+{
+	int status;
+	va_list variables;
+
+	start_server(arguments);
+	va_start(variables, arguments);
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		begin();
+		for (const char *text; (text = va_arg(variables, const char *)) != NULL;) {
+			char name[32], which[16], value[256];
+
+			CHECK(sscanf(text, "%15[^=]=%255s", which, value) == 2);
+			snprintf(name, sizeof(name), "KTLI_URING_TLS_%s", which);
+			setenv(name, value, 1);
+		}
+		test();
+		exit(0);
+	}
+	va_end(variables);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	stop_server();
+	if (status != 0)
+		FAIL("status %#x with %s", status, arguments);
+}
+
+/* The variable with a path, or another text, behind it. */
+static const char *set(const char *name, const char *value)
+{
+	static char texts[8][256];
+	static int next;
+	char *to = texts[next++ % 8];
+
+	snprintf(to, sizeof(texts[0]), "%s=%s", name, value);
+	return to;
+}
+
+static void expect(int errno_value, const char *arguments, const char *one, const char *two)
+{
+	wanted = errno_value;
+	run(connect_only, arguments, one, two, (const char *)NULL);
+}
+
+#define DRIVE "-cert drive.pem -key drive.key "
+
+int main(void)
+{
+	begin();
+	for (size_t i = 0; i < sizeof(NAMES) / sizeof(*NAMES); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "KTLI_URING_TLS_%s", NAMES[i]);
+		unsetenv(name);
+	}
+	if (system("openssl version >/dev/null 2>&1") != 0)
+		skip("openssl is not installed (package: openssl)");
+	CHECK(mkdtemp(dir) != NULL);
+	make_certificate("drive", "127.0.0.1");
+	make_certificate("other", "127.0.0.2");
+
+	run(talk, DRIVE "-tls1_2", (const char *)NULL);
+	run(talk, DRIVE "-tls1_3", (const char *)NULL);
+	expect(EPROTO, DRIVE "-tls1_1 -cipher ALL:@SECLEVEL=0", NULL, NULL);
+
+	/* Chain and name. */
+	run(talk, DRIVE, "VERIFY=ca", set("CA", path("drive.pem")), (const char *)NULL);
+	expect(EACCES, DRIVE, "VERIFY=ca", set("CA", path("other.pem")));
+	expect(EACCES, "-cert other.pem -key other.key", "VERIFY=ca", set("CA", path("other.pem")));
+
+	/* One key and no other, in both versions. */
+	shell("openssl x509 -in drive.pem -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -r");
+	const char *pin = set("PIN", output);
+
+	expect(0, DRIVE "-tls1_2", pin, NULL);
+	expect(0, DRIVE "-tls1_3", pin, NULL);
+	expect(EACCES, "-cert other.pem -key other.key -tls1_2", pin, NULL);
+	expect(EACCES, "-cert other.pem -key other.key -tls1_3", pin, NULL);
+
+	/* What to show of oneself. */
+	wanted = 0;
+	run(connect_only, DRIVE "-tls1_2 -Verify 1 -verify_return_error -CAfile other.pem",
+	    set("CERT", path("other.pem")), set("KEY", path("other.key")), (const char *)NULL);
+	expect(EPROTO, DRIVE "-tls1_2 -Verify 1 -verify_return_error -CAfile other.pem", NULL, NULL);
+
+	/* Never less than what was asked for. */
+	expect(EINVAL, DRIVE, "VERIFY=yes", NULL);
+	expect(EINVAL, DRIVE, "VERIFY=ca", NULL);
+	expect(EINVAL, DRIVE, "VERIFY=ca", set("CA", path("nowhere.pem")));
+	expect(EINVAL, DRIVE, set("CA", path("drive.pem")), NULL);
+	expect(EINVAL, DRIVE, "PIN=1234", NULL);
+	expect(EINVAL, DRIVE, set("CERT", path("other.pem")), NULL);
+	expect(EINVAL, DRIVE, set("CERT", path("other.pem")), set("KEY", path("drive.key")));
+
+	shell("rm -r %s", dir);
+	return 0;
+}

@@ -1,0 +1,153 @@
+//! Whom to take for the drive.
+
+use std::sync::Arc;
+
+use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest as hash};
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
+};
+
+/// A SHA-256.
+pub type Digest = [u8; SHA256_OUTPUT_LEN];
+
+/// Reads a SHA-256 in hexadecimal digits, in pairs between which there may be colons.
+pub fn digest(text: &str) -> Option<Digest> {
+    let digits: Vec<u8> = text
+        .bytes()
+        .filter(|byte| *byte != b':')
+        .map(|byte| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair.last().unwrap_or(&0)).collect();
+    if digits.len() == 2 * SHA256_OUTPUT_LEN { bytes.try_into().ok() } else { None }
+}
+
+/// Takes anyone. Not even the signature that proves the possession of the key is looked at: it would prove nothing, and
+/// some old drives have keys and certificates that rustls would not read.
+#[derive(Debug)]
+pub struct Anyone(WebPkiSupportedAlgorithms);
+
+impl Anyone {
+    /// With the provider's algorithms, which the handshake offers.
+    pub fn new(provider: &CryptoProvider) -> Self {
+        Anyone(provider.signature_verification_algorithms)
+    }
+}
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
+/// Takes who has the private key of one public key, provided that another verifier takes its certificate, too.
+#[derive(Debug)]
+pub struct Pinned {
+    pin: Digest,
+    chain: Arc<dyn ServerCertVerifier>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Pinned {
+    /// `pin` is the SHA-256 of a certificate's SubjectPublicKeyInfo.
+    pub fn new(pin: Digest, chain: Arc<dyn ServerCertVerifier>, provider: &CryptoProvider) -> Self {
+        Pinned { pin, chain, algorithms: provider.signature_verification_algorithms }
+    }
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let key = ParsedCertificate::try_from(certificate)?.subject_public_key_info();
+        let shown = hash(&SHA256, &key);
+        if shown.as_ref() != self.pin {
+            log::warn!(
+                "TLS: the drive's key is not that of KTLI_URING_TLS_PIN, but {}",
+                hexadecimal(shown.as_ref())
+            );
+            return Err(CertificateError::ApplicationVerificationFailure.into());
+        }
+        self.chain.verify_server_cert(certificate, intermediates, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_read_as_openssl_prints_them() {
+        let wanted: Digest = std::array::from_fn(|n| n as u8 * 8);
+        let plain = hexadecimal(&wanted);
+        let colons: Vec<String> = wanted.iter().map(|byte| format!("{byte:02X}")).collect();
+        assert_eq!(digest(&plain), Some(wanted));
+        assert_eq!(digest(&colons.join(":")), Some(wanted));
+        for wrong in ["", "00", &plain[2..], &plain[1..], &format!("{plain}0"), &plain.replace('8', "g")] {
+            assert_eq!(digest(wrong), None, "{wrong}");
+        }
+    }
+}
