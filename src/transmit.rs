@@ -23,7 +23,7 @@ use crate::{
     engine,
     error::Errno,
     features::Feature,
-    handoff::{Attention, Limit, Staged, Wire},
+    handoff::{Attention, Flushed, Limit, Staged, Wire},
     hold::Inside,
     in_vain::InVain,
     iovec::Cursor,
@@ -304,7 +304,19 @@ impl Transmit {
     fn flush_staged(&mut self, deadline: &Deadline) -> Result<(), Errno> {
         let connection = Arc::clone(&self.connection);
         let inside = self.begin_hold(&connection, 1);
-        let flushed = self.flush(&connection, deadline);
+        let mut flushed = connection.flush_now(&connection.statistics.sender);
+        while flushed == Flushed::All && connection.send_error().is_none() && connection.handoff.is_pending()
+        {
+            // That was what a full socket had left before.
+            flushed = connection.flush_now(&connection.statistics.sender);
+        }
+        // A full socket is not waited for: a caller that polls and sends on one thread has to get back to its answers,
+        // which the drive may want to get rid of first. The sweeper tries again.
+        let flushed = match flushed {
+            Flushed::All => connection.send_error().map_or(Ok(()), Err),
+            _ if self.swept => Ok(()),
+            _ => self.flush(&connection, deadline),
+        };
         drop(inside);
         if let Err(errno) = flushed {
             debug!("a flush by the sender has failed: {errno}");
