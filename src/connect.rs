@@ -62,6 +62,15 @@ pub fn connect(
     Err(last)
 }
 
+/// Nobody listens, but the kernel has given the socket the very port that it connects to, out of those for clients: TCP
+/// takes that for two sides that open at the same time.
+fn is_connected_to_itself(socket: &Socket) -> bool {
+    match (socket.local_addr(), socket.peer_addr()) {
+        (Ok(local), Ok(peer)) => local == peer,
+        _ => false,
+    }
+}
+
 fn attempt(
     address: SocketAddr,
     timeout: Duration,
@@ -100,6 +109,9 @@ fn attempt(
         if ready.writable {
             if let Some(error) = socket.take_error()? {
                 return Err(error.into());
+            }
+            if is_connected_to_itself(&socket) {
+                return Err(Errno::CONNREFUSED);
             }
             socket.set_nonblocking(false)?;
             enlarge_receive_buffer(&socket, options);
@@ -159,5 +171,18 @@ mod tests {
         assert!(!is_more_than_tuning(5 << 20, 212_992, 4 << 20));
         assert!(is_more_than_tuning(5 << 20, 4 << 20, 4 << 20));
         assert!(is_more_than_tuning(1 << 20, 1 << 20, 32 << 20));
+    }
+
+    #[test]
+    fn a_socket_that_has_met_itself_is_noticed() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.bind(&any.into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        assert!(is_connected_to_itself(&socket));
+
+        let listener = std::net::TcpListener::bind(any).unwrap();
+        let other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(!is_connected_to_itself(&other.into()));
     }
 }

@@ -9,6 +9,8 @@ pub struct Errno(pub i32);
 impl Errno {
     /// End of stream or a reset: the drive is gone.
     pub const CONNRESET: Errno = Errno(libc::ECONNRESET);
+    /// Nobody listens there.
+    pub const CONNREFUSED: Errno = Errno(libc::ECONNREFUSED);
     /// The call was cut short by `disconnect` or `close`.
     pub const CONNABORTED: Errno = Errno(libc::ECONNABORTED);
     /// The handle is not connected.
