@@ -166,7 +166,7 @@ static void equal(const char *who, const char *what, uint64_t counted, struct tr
 static void nothing_else(const char *who, struct traced *traced)
 {
 	static const int LEFT_OUT[] = {
-		__NR_brk, __NR_mmap, __NR_munmap, __NR_mprotect, __NR_mremap, __NR_io_uring_setup,
+		__NR_restart_syscall, __NR_brk, __NR_mmap, __NR_munmap, __NR_mprotect, __NR_mremap, __NR_io_uring_setup,
 		__NR_io_uring_register,
 	};
 
