@@ -288,6 +288,26 @@ static void *in_use(void)
 	return dh;
 }
 
+static void enter_refused(int error)
+{
+	refuse(SYS_io_uring_enter, error);
+	outcome = use(try_connect());
+	CHECK(outcome);
+	must_work();
+}
+
+/* The kernel has been asked by then, and is known to have io_uring. */
+static void enter_refused_later(int error)
+{
+	void *dh = in_use();
+
+	CHECK_EQ(ktli_uring_close(dh), 0);
+	refuse(SYS_io_uring_enter, error);
+	outcome = use(try_connect());
+	CHECK(outcome);
+	must_work();
+}
+
 static void setup_refused(int error)
 {
 	refuse(SYS_io_uring_setup, error);
@@ -388,6 +408,8 @@ int main(void)
 		run("setup", setup_refused, ERRORS[i], true);
 		run("setup later", setup_refused_later, ERRORS[i], true);
 		run("register", register_refused, ERRORS[i], true);
+		run("enter", enter_refused, ERRORS[i], true);
+		run("enter later", enter_refused_later, ERRORS[i], true);
 	}
 	tell("io_uring refused");
 	CHECK(kill(drive, SIGKILL) == 0 && waitpid(drive, NULL, 0) == drive);

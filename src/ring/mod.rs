@@ -158,6 +158,8 @@ impl Ring {
         counters: Arc<Counters<Own>>,
     ) -> io::Result<Ring> {
         let uring = setup::build(sqpoll, entries, features)?;
+        setup::try_entering(&uring)?;
+        counters.enters.add(1);
         Ok(Ring { uring, thread: this_thread(), sequence: 0, counters, features, registered: false })
     }
 

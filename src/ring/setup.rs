@@ -12,6 +12,7 @@ use std::{
 use io_uring::{IoUring, Probe, opcode};
 use log::{debug, info};
 
+use super::GETEVENTS;
 use crate::{
     features::{Feature, Features, NEEDED},
     ffi::reserve,
@@ -165,7 +166,10 @@ fn ask_elsewhere() -> Result<Facts, Refusal> {
 }
 
 fn ask() -> Result<Facts, Refusal> {
-    let ring = LADDER.climb(Features::ALL, ENTRIES, &|_| {}).map_err(|error| Refusal::new(&error))?;
+    let ring = LADDER
+        .climb(Features::ALL, ENTRIES, &|_| {})
+        .and_then(|ring| try_entering(&ring).map(|()| ring))
+        .map_err(|error| Refusal::new(&error))?;
     Ok(examine(&ring))
 }
 
@@ -227,6 +231,18 @@ pub fn build(sqpoll: Option<Sqpoll>, entries: u32, features: Features) -> io::Re
             info!("SQPOLL is refused ({error}): submitting by system call");
             build(None, entries, features)
         })
+}
+
+/// A seccomp filter may allow rings to be made and not to be entered: that is better known before an operation is
+/// queued.
+pub(super) fn try_entering(ring: &IoUring) -> io::Result<()> {
+    // SAFETY: No pointers are involved, and nothing is queued.
+    match unsafe { ring.submitter().enter::<libc::sigset_t>(0, 0, GETEVENTS, None) } {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => {
+            Err(error)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The descriptor of the ring whose kernel thread all rings of the process share. It does nothing else, and
