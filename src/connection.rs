@@ -222,3 +222,55 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread};
+
+    use socket2::{Domain, Type};
+
+    use super::*;
+    use crate::config::DEFAULTS;
+
+    fn pair() -> (Arc<Connection>, Socket) {
+        let (socket, peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        (Connection::new(socket, None, DEFAULTS).unwrap(), peer)
+    }
+
+    fn connection() -> Arc<Connection> {
+        pair().0
+    }
+
+    #[test]
+    fn discarding_ends_also_where_the_peer_does_not() {
+        let (connection, peer) = pair();
+        assert_eq!(peer.send(&[0; 200]).unwrap(), 200);
+        assert!(connection.discard(&mut [0]));
+        // Whoever discards looks at its deadline then.
+        drop(peer);
+        let mut rest = [0; 200];
+        assert_eq!(std::io::Read::read(&mut &connection.socket, &mut rest).unwrap(), 200 - 64);
+    }
+
+    #[test]
+    fn what_is_dead_does_not_linger() {
+        let [dead, deaf, alive] = [(); 3].map(|()| connection());
+        dead.kill(Errno::TIMEDOUT);
+        deaf.fail_send(Errno(libc::EPIPE));
+        assert_eq!([&dead, &deaf].map(|connection| connection.linger()), [Duration::ZERO; 2]);
+        assert_eq!(alive.linger(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn whoever_acts_on_all_connections_does_not_wait_for_their_lock() {
+        // As the exit handler in a signal handler, where the list's lock may never be given back.
+        let _one = connection();
+        let held = ALL.lock();
+        let (asked, answer) = mpsc::channel();
+        let asking = thread::spawn(move || asked.send(all().len()));
+        assert_eq!(answer.recv_timeout(Duration::from_secs(20)), Ok(0));
+        drop(held);
+        asking.join().unwrap().unwrap();
+        assert!(!all().is_empty());
+    }
+}

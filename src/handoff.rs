@@ -413,6 +413,7 @@ mod tests {
         assert_eq!(stage(&handoff, b"message"), Staged::Attended);
         assert_eq!(handoff.flush(send(&mut 3)).unwrap(), Flushed::Full);
         assert!(!handoff.fall_asleep(false, false), "four bytes are left");
+        assert!(handoff.is_neglected(), "nobody may come by who knows of them");
         assert!(handoff.fall_asleep(true, false), "with room awaited it may");
         handoff.woken(false);
         assert_eq!(handoff.flush(send(&mut 100)).unwrap(), Flushed::All);

@@ -345,3 +345,10 @@ impl Ring {
         Some(Completion { tag: Tag(entry.user_data()), result: entry.result(), flags: entry.flags() })
     }
 }
+
+/// A ring for a test, or `None` where the kernel has none.
+#[cfg(test)]
+fn for_test(sqpoll: Option<setup::Sqpoll>) -> Option<Ring> {
+    let facts = setup::probe(crate::config::DEFAULTS.features_off).ok()?;
+    Ring::new(sqpoll, setup::ENTRIES, facts.features, Arc::default()).ok()
+}

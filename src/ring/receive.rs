@@ -221,3 +221,42 @@ impl Receiving for RingReceiving<'_> {
         Ok(self.room)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        os::{fd::AsFd, unix::net::UnixStream},
+    };
+
+    use super::*;
+    use crate::ring::setup;
+
+    #[test]
+    fn a_receive_that_was_given_up_takes_nothing_any_more() {
+        // With SQPOLL another thread cancels, so that it does take a while.
+        for sqpoll in [None, Some(setup::Sqpoll { idle_ms: 50, cpu: None })] {
+            let Some(ring) = crate::ring::for_test(sqpoll) else { return };
+            let (mut socket, mut drive) = UnixStream::pair().unwrap();
+            let mut half = ReceiveRing::new(ring);
+            let wake = Wake::new().unwrap();
+            let mut memory = [0_u8; 16];
+            for _ in 0..50 {
+                let into = Incoming::new(&mut memory);
+                let (waited, result) = half.receive(socket.as_fd(), &wake, into, |receiving| {
+                    receiving.wait(Some(Duration::from_millis(1)), false)
+                });
+                drive.write_all(b"0123456789").unwrap();
+                waited.unwrap();
+                assert!(result.is_none());
+                // What is in flight gets on when the kernel is entered.
+                half.ring.enter(1, Some(Duration::from_millis(1))).unwrap();
+                assert_eq!(half.ring.queued(), 0);
+                let mut got = [0; 10];
+                socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                socket.read_exact(&mut got).unwrap();
+                assert_eq!((&got, &memory), (b"0123456789", &[0; 16]));
+            }
+        }
+    }
+}

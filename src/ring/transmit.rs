@@ -101,3 +101,40 @@ pub fn send_all(
     // SAFETY: The header and the pieces it names (`batch` is borrowed) outlive the call; a transmission only reads.
     unsafe { operate(ring, Kind::Send, entry, wait) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{ErrorKind, Read},
+        os::{fd::AsFd, unix::net::UnixStream},
+    };
+
+    use super::*;
+    use crate::{features::Feature, socket::segment::Outgoing};
+
+    #[test]
+    fn nothing_leaves_after_a_send_that_was_given_up_has_returned() {
+        let Some(mut ring) = crate::ring::for_test(None) else { return };
+        let (sender, mut drive) = UnixStream::pair().unwrap();
+        let bytes = vec![1_u8; 8 << 20];
+        let mut batch = Batch::new();
+        batch.push(Outgoing::new(&bytes));
+        let mut waits = [Some(Duration::from_millis(50)), None].into_iter();
+        let result = send_all(&mut ring, sender.as_fd(), &batch, &mut || waits.next().flatten());
+        let mut got = vec![0; bytes.len()];
+        drive.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut count = 0;
+        // The ring is still there; only the operation has ended. Reading makes room for it.
+        let end = loop {
+            match drive.read(&mut got[count..]) {
+                Ok(more) if more > 0 => count += more,
+                end => break end,
+            }
+        };
+        assert_eq!(end.unwrap_err().kind(), ErrorKind::WouldBlock);
+        if ring.has(Feature::CancelResult) {
+            assert_eq!(result.unwrap(), count);
+        }
+        assert!((1..bytes.len()).contains(&count));
+    }
+}
