@@ -172,7 +172,9 @@ fn wait(
             // does not look again after its last store, so sleeping on it is forbidden; on a single
             // core it needs this one to get on.
             if tries > 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(Waited::TimedOut);
+                // A poll that is not to wait still tells what is there.
+                receiving.wait(Some(Duration::ZERO), false)?;
+                return Ok(if receiving.is_done() { Waited::Done } else { Waited::TimedOut });
             }
             tries += 1;
             counters.pauses.add((tries > 1).into());
