@@ -89,7 +89,8 @@ pub const DIFFERENCES: &[Difference] = &[
             polls(step)
                 && (case.stock, case.ours) == (Done(1), Done(0))
                 && case.before.end.is_some()
-                && !case.before.whole
+                // A large value of which nothing is left to read is announced, but not by a dead connection.
+                && (!case.before.whole || case.before.dead && case.before.unread == 0)
         },
         shown_by: || vec![Step::Connect, Step::Fin, Step::Poll(1)],
     },
@@ -101,7 +102,9 @@ pub const DIFFERENCES: &[Difference] = &[
             sends(step)
                 && matches!((case.stock, case.ours), (Done(_), Failed(ECONNRESET | EPIPE)))
                 && case.before.end.is_some()
-                && case.before.dead
+                // A drive that is gone as a whole answers the first message with a reset, which the socket driver may
+                // not have met yet: it sends none of more than 1,024 pieces.
+                && (case.before.dead || case.before.end == Some(End::Whole))
         },
         shown_by: || vec![Step::Connect, Step::Fin, Step::Poll(1), put()],
     },
