@@ -59,7 +59,7 @@ test: test-rust test-c test-asan test-install test-user ## run all tests, Rust a
 	@echo "all tests passed: Rust (with the model check), C shared and static, ASan, installation, a new user's first steps"
 
 test-rust: need ## run the Rust tests and the model check of the handoff
-	$(CARGO) test --release --workspace
+	$(CARGO) test --profile quick --workspace
 
 test-c: build ## run the C tests against the shared and the static library
 	c_tests/run.sh $(RELEASE) $(TARGET)/c_tests
@@ -87,7 +87,7 @@ soak: build ## keep 64 connections busy for ten minutes while everything around 
 	$(RELEASE)/ktli-soak --seconds $(SOAK_SECONDS)
 
 model: need ## run only the model check of the handoff
-	$(CARGO) test --release -p ktli-model
+	$(CARGO) test --profile quick -p ktli-model
 
 lint: build ## check format, clippy, the header and the exported symbols
 	$(CARGO) fmt --all --check
