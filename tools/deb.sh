@@ -12,7 +12,10 @@ cd "$(dirname "$0")/.."
 # A source archive has no history, but the time of its commit.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || cat .epoch)
 export SOURCE_DATE_EPOCH
-export RUSTFLAGS="--remap-path-prefix=$PWD=/ktli-uring --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+export RUSTFLAGS="--remap-path-prefix=$PWD=/ktli-uring --remap-path-prefix=$cargo_home=/cargo"
+# For what ring has in C: its debug information is stripped, but the linker's build id is made of it, too.
+export CFLAGS="-ffile-prefix-map=$PWD=/ktli-uring -ffile-prefix-map=$cargo_home=/cargo"
 # A target folder of its own: other flags are another build.
 export CARGO_TARGET_DIR=$out/target
 make -s build man
