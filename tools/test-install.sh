@@ -7,19 +7,8 @@ rm -rf "$root"
 mkdir -p "$root"
 root=$(cd "$root" && pwd)
 make=${MAKE:-make}
-checks=0
-# check WHAT COMMAND...: the command succeeds.
-check() {
-    local what=$1
-    shift
-    if ! "$@"; then
-        echo "FAIL  $what"
-        echo "$checks passed, 1 failed"
-        exit 1
-    fi
-    checks=$((checks + 1))
-    echo "ok    $what"
-}
+# shellcheck source=tools/checks.sh
+. "$(dirname "$0")/checks.sh"
 
 "$make" -s install DESTDIR="$root" PREFIX=/usr LIBDIR=/usr/lib
 for file in lib/libktli_uring.so lib/libktli_uring.so.0 lib/libktli_uring.a lib/libktli_uring_preload.so \
@@ -78,10 +67,9 @@ if command -v man >/dev/null; then
     complaints=$(for page in "$root"/usr/share/man/man?/*; do MANROFFSEQ='' man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null; done)
     check "man has nothing to complain about $complaints" [ -z "$complaints" ]
 fi
-# shellcheck disable=SC2016 # a backquote of Markdown's
 while read -r variable; do
-    grep -q "$variable" docs/man/ktli-uring.7 || check "$variable is in ktli-uring(7)" false
-done < <(sed -n 's/^| `\(KTLI_URING_[A-Z_]*\)`.*/\1/p' README.md)
+    grep -qw "$variable" docs/man/ktli-uring.7 || check "$variable is in ktli-uring(7)" false
+done < <(grep '^| .KTLI_URING_' README.md | cut -d'|' -f2 | grep -o 'KTLI_URING_[A-Z_]*')
 check "ktli-uring(7) has the README's variables" true
 
 "$make" -s uninstall DESTDIR="$root" PREFIX=/usr LIBDIR=/usr/lib

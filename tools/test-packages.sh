@@ -7,19 +7,8 @@ mkdir -p "$1"
 work=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
 rm -rf "${work:?}"/*
-checks=0
-# check WHAT COMMAND...: the command succeeds.
-check() {
-    local what=$1
-    shift
-    if ! "$@"; then
-        echo "FAIL  $what"
-        echo "$checks passed, 1 failed"
-        exit 1
-    fi
-    checks=$((checks + 1))
-    echo "ok    $what"
-}
+# shellcheck source=tools/checks.sh
+. tools/checks.sh
 
 archive=$(tools/dist.sh "$work/dist")
 check "the source archive is there: $(du -h "$archive" | cut -f1)" [ -s "$archive" ]
