@@ -6,10 +6,6 @@
  */
 #include "harness.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -23,22 +19,6 @@ static void note(int level, const char *text, void *context)
 		return;
 	snprintf(last, sizeof(last), "%s", text);
 	lines++;
-}
-
-/* From now on io_uring_setup fails with `error`, in this thread and those that it starts. */
-static void refuse_rings(int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {COUNT(filter), filter};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-		skip("no seccomp filters here");
 }
 
 static void *poll_until_one(void *dh)
@@ -80,7 +60,7 @@ static void use(void)
 
 static void refused_with(int error)
 {
-	refuse_rings(error);
+	refuse_call(SYS_io_uring_setup, error);
 	use();
 	use();
 	CHECK_EQ(lines, 1);
@@ -94,7 +74,7 @@ static void refused_later(int error)
 {
 	use();
 	CHECK_EQ(lines, 0);
-	refuse_rings(error);
+	refuse_call(SYS_io_uring_setup, error);
 	use();
 	use();
 	CHECK_EQ(lines, 1);
@@ -103,7 +83,7 @@ static void refused_later(int error)
 static void forbidden(int error)
 {
 	setenv("KTLI_URING_BACKEND", "uring", 1);
-	refuse_rings(error);
+	refuse_call(SYS_io_uring_setup, error);
 	for (int i = 0; i < 2; i++) {
 		errno = 0;
 		void *dh = uring_fns.ktli_dfns_open();
@@ -118,7 +98,7 @@ static void forbidden(int error)
 static void not_asked_for(int error)
 {
 	setenv("KTLI_URING_BACKEND", "socket", 1);
-	refuse_rings(error);
+	refuse_call(SYS_io_uring_setup, error);
 	use();
 	CHECK_EQ(lines, 0);
 }

@@ -181,4 +181,9 @@ int find_socket(int port);
 struct ktli_uring_config options(void);
 void set_options(struct ktli_uring_config config);
 
+/* ---- The kernel. ---- */
+
+/* From now on a system call fails with `error`, in this thread and those that it starts; else the test is skipped. */
+void refuse_call(int number, int error);
+
 #endif

@@ -8,8 +8,6 @@
 #include "harness.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -257,22 +255,6 @@ static void no_threads(int number)
 	CHECK(outcome || options().sqpoll);
 }
 
-/* From now on a system call fails with `error`, in this thread and those that it starts. */
-static void refuse(int number, int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {COUNT(filter), filter};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-		skip("no seccomp filters here");
-}
-
 /* A connection whose rings have been in use. */
 static void *in_use(void)
 {
@@ -290,7 +272,7 @@ static void *in_use(void)
 
 static void enter_refused(int error)
 {
-	refuse(SYS_io_uring_enter, error);
+	refuse_call(SYS_io_uring_enter, error);
 	outcome = use(try_connect());
 	CHECK(outcome);
 	must_work();
@@ -302,7 +284,7 @@ static void enter_refused_later(int error)
 	void *dh = in_use();
 
 	CHECK_EQ(ktli_uring_close(dh), 0);
-	refuse(SYS_io_uring_enter, error);
+	refuse_call(SYS_io_uring_enter, error);
 	outcome = use(try_connect());
 	CHECK(outcome);
 	must_work();
@@ -310,7 +292,7 @@ static void enter_refused_later(int error)
 
 static void setup_refused(int error)
 {
-	refuse(SYS_io_uring_setup, error);
+	refuse_call(SYS_io_uring_setup, error);
 	outcome = use(try_connect());
 	CHECK(outcome);
 	must_work();
@@ -320,7 +302,7 @@ static void setup_refused_later(int error)
 {
 	void *dh = in_use();
 
-	refuse(SYS_io_uring_setup, error);
+	refuse_call(SYS_io_uring_setup, error);
 	outcome = use(dh);
 	CHECK(outcome);
 	must_work();
@@ -328,7 +310,7 @@ static void setup_refused_later(int error)
 
 static void register_refused(int error)
 {
-	refuse(SYS_io_uring_register, error);
+	refuse_call(SYS_io_uring_register, error);
 	outcome = use(try_connect());
 	CHECK(outcome);
 	must_work();
