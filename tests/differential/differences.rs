@@ -6,12 +6,12 @@
 use libc::{EBADF, ECONNRESET, EINVAL, EISCONN, ENOTCONN, EPIPE, EPROTO, ETIMEDOUT};
 
 use crate::{
-    script::{Shape, Step},
-    world::{
+    event::{
         End, Event, Heard,
         Outcome::{self, Done, Failed, NotCalled, Over},
         Seen,
     },
+    script::{Shape, Step},
 };
 
 /// How many entries writev(2) and readv(2) take.

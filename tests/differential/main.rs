@@ -6,6 +6,7 @@
 //! try it first.
 
 mod differences;
+mod event;
 mod peer;
 mod script;
 mod world;
@@ -25,12 +26,13 @@ use std::{
 };
 
 use differences::{DIFFERENCES, explain};
+use event::Event;
 use ktli_client::options::be_quiet;
 use proptest::test_runner::{
     Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
 };
 use script::{Script, Step, script};
-use world::{Event, Subject};
+use world::Subject;
 
 /// How long a sequence may take, which usually takes some milliseconds.
 const HANG: Duration = Duration::from_secs(60);
@@ -184,7 +186,7 @@ fn what_is_not_listed_is_found() {
     let ours = world::run(&script, Subject::Uring, &at).unwrap();
     assert!(stock.iter().zip(&ours).all(|(stock, ours)| stock.outcome == ours.outcome));
     for event in &mut stock {
-        event.outcome = world::Outcome::Done(1_000_000);
+        event.outcome = event::Outcome::Done(1_000_000);
     }
     assert!(stock.iter().zip(&ours).all(|(stock, ours)| explain(stock, ours).is_none()));
 }

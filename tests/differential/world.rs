@@ -3,6 +3,8 @@
 //! What must hold for any driver is checked here: what is received is what the peer said, what the peer hears is what was
 //! accepted, and all of it where nothing has ended; a poll that says 0 has taken its time.
 
+mod peers_part;
+
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -21,7 +23,8 @@ use ktli_client::{
 use ktli_uring::ffi::control::{KTLI_URING_BACKEND_SOCKET, KTLI_URING_BACKEND_URING, ktli_uring_config};
 
 use crate::{
-    peer::{FITS, Line, Peer},
+    event::{End, Event, Heard, Outcome, Seen},
+    peer::{Line, Peer},
     script::{Script, Shape, Step},
 };
 
@@ -62,64 +65,6 @@ impl Subject {
         let host = address.ip().to_string();
         with_options(options, || handle.connect_with(&host, address.port(), tls).map(|()| 0))
     }
-}
-
-/// What came of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The peer's doing, or nothing that could be done.
-    Nothing,
-    /// The driver would have touched memory that it had freed.
-    NotCalled,
-    /// What the function returned.
-    Done(usize),
-    /// The positive errno value.
-    Failed(i32),
-    /// The connection was disconnected well; how much of what was accepted did the peer hear?
-    Over(Heard),
-}
-
-/// How much of what was accepted the peer has heard in the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    All,
-    Part,
-    /// There is no peer any more, or never was.
-    Nobody,
-}
-
-/// How the peer has ended the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Its direction; it still reads.
-    Half,
-    Whole,
-}
-
-/// How things stood before a step.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen {
-    pub closed: bool,
-    pub connected: bool,
-    pub end: Option<End>,
-    /// Bytes that the peer has said and the client has not received.
-    pub unread: usize,
-    /// What `poll` has to wait for is among them.
-    pub whole: bool,
-    /// How many of them come before something that is no PDU.
-    pub garbage: Option<usize>,
-    /// Bytes and entries of the vector.
-    pub bytes: usize,
-    pub entries: usize,
-    /// The driver has shown that it knows of the end, or of what is no PDU.
-    pub dead: bool,
-}
-
-#[derive(Clone, Debug)]
-pub struct Event {
-    pub step: Step,
-    pub seen: Seen,
-    pub outcome: Outcome,
 }
 
 /// A Kinetic message in what the peer says.
@@ -536,95 +481,6 @@ impl World<'_> {
             }
         }
         self.said[from..].to_vec()
-    }
-
-    // The peer's part. -----------------------------------------------------------------------------
-
-    /// Adds a Kinetic message to what is said.
-    fn frame(&mut self, message: usize, value: usize) {
-        self.frames.push(Frame { start: self.said.len(), message, value });
-        self.said.push(b'F');
-        self.said.extend_from_slice(&(message as u32).to_be_bytes());
-        self.said.extend_from_slice(&(value as u32).to_be_bytes());
-        let body = self.bytes(message + value);
-        self.said.extend(body);
-    }
-
-    fn of_the_peer(&mut self, step: &Step) -> Result<(), String> {
-        match step {
-            Step::Silence(time) => thread::sleep(Duration::from_millis(*time)),
-            Step::Hear => self.hear()?,
-            _ if self.line.is_none() || self.end == Some(End::Whole) => {}
-            Step::Cut | Step::Reset => {
-                self.hear()?;
-                if let Some(line) = self.line.take() {
-                    match step {
-                        // How much of more than that would be lost is a matter of luck.
-                        Step::Reset if self.unread() < FITS && !self.dead => line.reset(),
-                        _ => drop(line),
-                    }
-                }
-                self.end = Some(End::Whole);
-            }
-            _ if self.end.is_some() => {}
-            Step::Fin => {
-                self.line.as_ref().map(Line::fin);
-                self.end = Some(End::Half);
-            }
-            Step::Rest => {
-                let rest = std::mem::take(&mut self.withheld);
-                self.say(&rest);
-            }
-            _ if self.garbage.is_some() || self.unread() > UNREAD => {}
-            Step::Say { message, value, withheld } => {
-                let from = self.said.len();
-                let rest = std::mem::take(&mut self.withheld);
-                self.said.extend(rest);
-                self.frame(*message, *value);
-                let length = 9 + message + value;
-                let withheld = (*withheld).min(length - 1);
-                self.withheld = self.said.split_off(self.said.len() - withheld);
-                let now = self.said.split_off(from);
-                self.say(&now);
-            }
-            Step::Garbage { lengths } => {
-                let mut bytes = std::mem::take(&mut self.withheld);
-                self.garbage = Some(self.said.len() + bytes.len());
-                bytes.extend(if *lengths { *b"F\x7f\xff\xff\xff\x7f\xff\xff\xff" } else { *b"HTTP/1.1 " });
-                self.say(&bytes);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn say(&mut self, bytes: &[u8]) {
-        self.said.extend_from_slice(bytes);
-        if let Some(line) = &self.line {
-            line.say(bytes);
-        }
-    }
-
-    /// The peer reads all that was accepted; all of it has to come, but on a connection that the driver has given up.
-    fn hear(&mut self) -> Result<(), String> {
-        let Some(mut line) = self.line.take() else { return Ok(()) };
-        if !self.dead {
-            line.hear(self.accepted.len());
-            self.check_heard(&line.heard)?;
-            if line.heard.len() < self.accepted.len() {
-                return Err(format!("{} of {} bytes heard", line.heard.len(), self.accepted.len()));
-            }
-        }
-        self.line = Some(line);
-        Ok(())
-    }
-
-    fn check_heard(&self, heard: &[u8]) -> Result<(), String> {
-        if self.accepted.starts_with(heard) {
-            Ok(())
-        } else {
-            Err(format!("what the peer heard is not what was accepted ({} bytes)", heard.len()))
-        }
     }
 }
 
