@@ -207,8 +207,12 @@ impl Session {
                 return Ok(half);
             }
         }
-        match self.life(generation)?.state {
-            State::Connected(_) => Err(Errno::BUSY),
+        // Both change the state before they take a half or keep `life` for as long as they have it: while it is
+        // connected, only another caller can have the half. (Without this last look one who was not scheduled for the
+        // millisecond above failed with EBUSY beside a `connect`.)
+        let life = self.life(generation)?;
+        match life.state {
+            State::Connected(_) => try_lock(half).ok_or(Errno::BUSY),
             _ => Err(Errno::NOTCONN),
         }
     }
@@ -352,4 +356,36 @@ fn make(
     let (socket, deadline) = connect::connect(host, port, &options, abort)?;
     let tls = plan.map(|plan| plan.shake_hands(&socket, deadline, abort)).transpose()?;
     Connection::new(socket, tls, options)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::CString, net::TcpListener};
+
+    use super::*;
+
+    /// As `connect` does when the scheduler takes its processor away between the two locks.
+    #[test]
+    fn a_half_that_connect_had_for_long_is_not_busy() {
+        let drive = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = CString::new(drive.local_addr().unwrap().port().to_string()).unwrap();
+        let session = Session::new();
+        session.open(1);
+        session.connect(1, c"127.0.0.1", &port, false).unwrap();
+        let life = lock(&session.life);
+        let half = lock(&session.receive);
+        thread::scope(|scope| {
+            let poll = scope.spawn(|| session.poll(1, Some(Duration::ZERO)));
+            thread::sleep(HALF_PATIENCE * 20);
+            drop(half);
+            drop(life);
+            assert_eq!(poll.join().unwrap(), Ok(Readiness::TimedOut));
+            // While another thread is in it, it is.
+            let half = lock(&session.receive);
+            let poll = scope.spawn(|| session.poll(1, Some(Duration::ZERO)));
+            assert_eq!(poll.join().unwrap(), Err(Errno::BUSY));
+            drop(half);
+        });
+        session.close(1).unwrap();
+    }
 }
