@@ -9,6 +9,7 @@ mod differences;
 mod event;
 mod peer;
 mod script;
+mod subject;
 mod world;
 
 use std::{
@@ -32,7 +33,7 @@ use proptest::test_runner::{
     Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
 };
 use script::{Script, Step, script};
-use world::Subject;
+use subject::Subject;
 
 /// How long a sequence may take, which usually takes some milliseconds.
 const HANG: Duration = Duration::from_secs(60);

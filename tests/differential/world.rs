@@ -16,16 +16,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ktli_client::{
-    driver::{Driver, Handle, STOCK, URING},
-    options::with_options,
-};
-use ktli_uring::ffi::control::{KTLI_URING_BACKEND_SOCKET, KTLI_URING_BACKEND_URING, ktli_uring_config};
+use ktli_client::driver::Handle;
 
 use crate::{
     event::{End, Event, Heard, Outcome, Seen},
     peer::{Line, Peer},
     script::{Script, Shape, Step},
+    subject::Subject,
 };
 
 /// From how many bytes on `poll` does not wait for a value; see `DIRECT` in src/receive.rs.
@@ -34,38 +31,6 @@ const LARGE: usize = 48 << 10;
 const UNREAD: usize = 160 << 10;
 /// How much is sent at most that the peer has not heard.
 const UNHEARD: usize = 64 << 10;
-
-/// Whose calls are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
-    Stock,
-    Uring,
-    Plain,
-}
-
-impl Subject {
-    fn driver(self) -> Driver {
-        if self == Subject::Stock { STOCK } else { URING }
-    }
-
-    /// A new connection of its kind.
-    fn connect(self, handle: &Handle, address: SocketAddr, tls: bool) -> io::Result<usize> {
-        let options = |config: &mut ktli_uring_config| {
-            config.backend = match self {
-                Subject::Plain => KTLI_URING_BACKEND_SOCKET,
-                _ => KTLI_URING_BACKEND_URING,
-            };
-            // On a busy machine the peer's thread may need longer than a drive does.
-            config.linger = 20_000;
-            if tls {
-                // The peer does not speak it, and says nothing.
-                config.connect_timeout = 200;
-            }
-        };
-        let host = address.ip().to_string();
-        with_options(options, || handle.connect_with(&host, address.port(), tls).map(|()| 0))
-    }
-}
 
 /// A Kinetic message in what the peer says.
 #[derive(Clone, Copy)]
