@@ -35,8 +35,8 @@ static void read_large(struct peer *peer)
 	free(bytes);
 }
 
-/* So many sends are to be without a copy, the first ones. */
-static void send_large(int count, int without)
+/* How many sends were tried without a copy, the first ones. */
+static int send_large(int count)
 {
 	struct ktli_uring_statistics counted = {.size = sizeof(counted)};
 	struct peer peer;
@@ -53,22 +53,22 @@ static void send_large(int count, int without)
 	}
 	CHECK_EQ(ktli_uring_stats(dh, &counted), 0);
 	CHECK_EQ(counted.large_sent_bytes, (size_t)count * LARGE);
-	CHECK_EQ(counted.zero_copy_sends, without);
-	CHECK_EQ(counted.zero_copy_copied, without);
+	CHECK_EQ(counted.zero_copy_copied, counted.zero_copy_sends);
 	peer_join(&peer);
 	peer_end(&peer);
 	free(bytes);
 	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+	return (int)counted.zero_copy_sends;
 }
 
 /* Loopback always copies, and after eight in vain it is over. */
 static void gives_up(void)
 {
-	send_large(7, 7);
+	CHECK_EQ(send_large(7), 7);
 	CHECK_EQ(usual, 0);
-	send_large(20, 8);
+	CHECK_EQ(send_large(20), 8);
 	CHECK_EQ(usual, 1);
-	send_large(20, 8);
+	CHECK_EQ(send_large(20), 8);
 	CHECK_EQ(usual, 1);
 }
 
@@ -160,7 +160,11 @@ static void no_memory(void)
 	/* Root may lock what it likes. */
 	if (geteuid() == 0 && (setgid(65534) == -1 || setuid(65534) == -1))
 		skip("the privilege to lock memory cannot be given up");
-	send_large(20, 0);
+	int without = send_large(20);
+
+	if (without == 8 && pinned == 0)
+		skip("the kernel does not count what SENDMSG_ZC pins");
+	CHECK_EQ(without, 0);
 	CHECK_EQ(pinned, 20);
 	CHECK_EQ(usual, 0);
 }
