@@ -89,7 +89,7 @@ soak: build ## keep 64 connections busy for ten minutes while everything around 
 model: need ## run only the model check of the handoff
 	$(CARGO) test --profile quick -p ktli-model
 
-lint: build ## check format, clippy, the header and the exported symbols
+lint: build ## check formats (needs clang-format), clippy, the header and the exported symbols
 	$(CARGO) fmt --all --check
 	@for crate in fuzz tools/drive/fuzz; do \
 	$(CARGO) fmt --manifest-path $$crate/Cargo.toml --check || exit; \
@@ -97,7 +97,10 @@ lint: build ## check format, clippy, the header and the exported symbols
 	done
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --release -p ktli-uring -p ktli-uring-preload --no-default-features -- -D warnings
-	@KTLI_URING_HEADER=$(abspath $(TARGET))/ktli_uring.h $(CARGO) build --release -q
+	@command -v clang-format >/dev/null || { echo "clang-format is missing: install it (Debian: clang-format)" >&2; exit 1; }
+	clang-format --dry-run -Werror $(wildcard c_tests/*.[ch] examples/*.c tools/cli/tests/programs/*.c)
+	@# Checked, in a profile that nothing else uses: a build with other variables would make all of the workspace again.
+	@KTLI_URING_HEADER=$(abspath $(TARGET))/ktli_uring.h $(CARGO) check -q -p ktli-uring
 	@cmp -s $(TARGET)/ktli_uring.h $(HEADER) || { diff -u $(HEADER) $(TARGET)/ktli_uring.h; echo "$(HEADER) is not current: run 'make header'" >&2; exit 1; }
 	@tools/symbols.sh $(RELEASE) | diff -u docs/symbols.txt - || { echo "the exported symbols are not those of docs/symbols.txt: run 'make symbols' if that is meant" >&2; exit 1; }
 	@listed=$$(echo | rustc --crate-type staticlib --print native-static-libs -o $(TARGET)/empty.a - 2>&1 | sed -n 's/.*native-static-libs: //p'); \

@@ -22,6 +22,8 @@ static struct kinds {
 	socklen_t length;
 } kinds[KINDS];
 
+#define FOUR_DEAD REFUSED_4, REFUSED_6, REFUSED_4, REFUSED_6
+
 /* What the name stands for, and what is to come of it after how many seconds. */
 static const struct name {
 	const char *text;
@@ -35,10 +37,7 @@ static const struct name {
 	{"one without its scope and a live one", {NO_SCOPE, LIVE}, 2, 0, 0, 1},
 	{"something that is no Internet address and a live one", {NO_INTERNET, LIVE}, 2, 0, 0, 1},
 	{"three silent ones and a live one", {SILENT_4, SILENT_6, SILENT_4, LIVE}, 4, 0, 0.89, 1.15},
-	{"sixteen that refuse and a live one",
-	 {REFUSED_4, REFUSED_6, REFUSED_4, REFUSED_6, REFUSED_4, REFUSED_6, REFUSED_4, REFUSED_6, REFUSED_4,
-	  REFUSED_6, REFUSED_4, REFUSED_6, REFUSED_4, REFUSED_6, REFUSED_4, REFUSED_6, LIVE},
-	 17, 0, 0, 1},
+	{"sixteen that refuse and a live one", {FOUR_DEAD, FOUR_DEAD, FOUR_DEAD, FOUR_DEAD, LIVE}, 17, 0, 0, 1},
 	{"one that refuses", {REFUSED_4}, 1, ECONNREFUSED, 0, 1},
 	{"two that refuse", {REFUSED_6, REFUSED_4}, 2, ECONNREFUSED, 0, 1},
 	{"a silent one and one that refuses", {SILENT_6, REFUSED_4}, 2, ECONNREFUSED, 0.59, 1.1},

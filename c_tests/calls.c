@@ -166,8 +166,8 @@ static void equal(const char *who, const char *what, uint64_t counted, struct tr
 static void nothing_else(const char *who, struct traced *traced)
 {
 	static const int LEFT_OUT[] = {
-		__NR_restart_syscall, __NR_brk, __NR_mmap, __NR_munmap, __NR_mprotect, __NR_mremap, __NR_io_uring_setup,
-		__NR_io_uring_register,
+		__NR_restart_syscall, __NR_brk,    __NR_mmap,           __NR_munmap,
+		__NR_mprotect,        __NR_mremap, __NR_io_uring_setup, __NR_io_uring_register,
 	};
 
 	for (size_t i = 0; i < COUNT(LEFT_OUT); i++)
@@ -214,8 +214,7 @@ static struct ktli_uring_statistics run(struct load load)
 	equal("receiver", "read", counted.receiver_wake_reads, &receiving, __NR_read, -1);
 	equal("receiver", "setsockopt", counted.receiver_setsockopts, &receiving, __NR_setsockopt, -1);
 	equal("receiver", "clock_gettime", counted.receiver_clock_gettimes, &receiving, __NR_clock_gettime, -1);
-	equal("receiver", "yields, naps", counted.receiver_pauses, &receiving, __NR_sched_yield,
-	      __NR_clock_nanosleep);
+	equal("receiver", "yields, naps", counted.receiver_pauses, &receiving, __NR_sched_yield, __NR_clock_nanosleep);
 	equal("receiver", "rare ones", counted.receiver_rare_calls, &receiving, __NR_gettid, __NR_madvise);
 	nothing_else("receiver", &receiving);
 	if (wrong > 0)
@@ -245,6 +244,11 @@ static void start_the_sweeper(void)
 	} while (counted.sender_flushes + counted.receiver_flushes + counted.other_flushes == 0);
 }
 
+#define LARGE_BY(NAME, STRATEGY)                                                                                       \
+	{                                                                                                              \
+		.name = (NAME), .value = 1 << 20, .count = 50, .outstanding = 8, .strategy = (STRATEGY),               \
+	}
+
 static const struct load
 	SMALL_ALONE = {.name = "small, alone", .value = 512, .count = 1000, .outstanding = 1, .idle = true},
 	SMALL = {.name = "small", .value = 512, .count = 5000, .outstanding = 32},
@@ -253,12 +257,8 @@ static const struct load
 	LARGE = {.name = "large", .value = 1 << 20, .count = 100, .outstanding = 32},
 	TRICKLE = {.name = "trickling", .value = 1 << 20, .count = 10, .outstanding = 1, .trickle = true},
 	SPINNING = {.name = "spinning", .value = 512, .count = 100, .outstanding = 1, .spin = 100},
-	LOOP = {.name = "loop", .value = 1 << 20, .count = 50, .outstanding = 8,
-		.strategy = KTLI_URING_SEND_LOOP},
-	WHOLE = {.name = "whole", .value = 1 << 20, .count = 50, .outstanding = 8,
-		 .strategy = KTLI_URING_SEND_WHOLE},
-	CHUNKED = {.name = "chunked", .value = 1 << 20, .count = 50, .outstanding = 8,
-		   .strategy = KTLI_URING_SEND_CHUNKED};
+	LOOP = LARGE_BY("loop", KTLI_URING_SEND_LOOP), WHOLE = LARGE_BY("whole", KTLI_URING_SEND_WHOLE),
+	CHUNKED = LARGE_BY("chunked", KTLI_URING_SEND_CHUNKED);
 
 int main(void)
 {

@@ -98,16 +98,16 @@ static void sizes(void)
 /* Without the padding behind it, and `features_off`, which stands alone behind that. */
 #define MEMBERS (offsetof(struct ktli_uring_config, stats) + sizeof(int32_t))
 
-#define REFUSED(member, value, low, high)                                                              \
-	do {                                                                                           \
-		struct ktli_uring_config config_ = options(), before_ = config_;                       \
-		config_.linger = 99;                                                                   \
-		config_.member = value;                                                                \
-		CHECK_FAILS(ktli_uring_configure(&config_), EINVAL);                                   \
-		check_line(++count, #member, low, high);                                               \
-		config_ = options();                                                                   \
-		CHECK(memcmp(&config_, &before_, MEMBERS) == 0);                                       \
-		CHECK(config_.features_off == before_.features_off);                                   \
+#define REFUSED(member, value, low, high)                                                                              \
+	do {                                                                                                           \
+		struct ktli_uring_config config_ = options(), before_ = config_;                                       \
+		config_.linger = 99;                                                                                   \
+		config_.member = value;                                                                                \
+		CHECK_FAILS(ktli_uring_configure(&config_), EINVAL);                                                   \
+		check_line(++count, #member, low, high);                                                               \
+		config_ = options();                                                                                   \
+		CHECK(memcmp(&config_, &before_, MEMBERS) == 0);                                                       \
+		CHECK(config_.features_off == before_.features_off);                                                   \
 	} while (0)
 
 static void ranges(void)

@@ -27,6 +27,7 @@ struct stream {
 
 static struct stream two = {"the first two", 2, {{20, 30}, {25, 40}}, NULL, 0};
 /* On both sides of the borders: buffered and direct, below and above what is waited for at a time and read ahead. */
+/* clang-format off */
 static struct stream many = {
 	"later ones",
 	12,
@@ -35,6 +36,7 @@ static struct stream many = {
 	NULL,
 	0,
 };
+/* clang-format on */
 
 /* One connection of which the answers end after `at` bytes. `piece`: how many are written at a time, 0 for all. */
 struct cut {
@@ -166,8 +168,8 @@ static void *receive_until_quiet(void *argument)
 		} else if (cut->announced && !cut->failed) {
 			receive_cut_one(cut);
 		} else {
-			FAIL("%s, %s after %zu bytes: poll announces what cannot be received",
-			     cut->stream->name, NAMES[cut->end], cut->at);
+			FAIL("%s, %s after %zu bytes: poll announces what cannot be received", cut->stream->name,
+			     NAMES[cut->end], cut->at);
 		}
 	}
 	return NULL;
@@ -264,8 +266,8 @@ static void run_cut(struct cut *cut)
 	bool alive = cut->end == LATE || (cut->end == SILENT && !cut->announced);
 
 	if (sent != (alive ? (int)FRAME(20, 30) : -1))
-		FAIL("%s, %s after %zu bytes: a send then returns %d (%s)", cut->stream->name, NAMES[cut->end],
-		     cut->at, sent, strerror(error));
+		FAIL("%s, %s after %zu bytes: a send then returns %d (%s)", cut->stream->name, NAMES[cut->end], cut->at,
+		     sent, strerror(error));
 	peer_end(&peer);
 	double begun = now();
 

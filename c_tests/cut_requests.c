@@ -225,8 +225,8 @@ int main(void)
 		workers[i] = start_thread(work, NULL);
 	for (int i = 0; i < WORKERS; i++)
 		join_thread(workers[i]);
-	printf("%d cuts in %.1f s; receivers used %.1f ms of CPU in %.1f s\n", cut_count, now() - begun,
-	       cpu * 1e3, waited);
+	printf("%d cuts in %.1f s; receivers used %.1f ms of CPU in %.1f s\n", cut_count, now() - begun, cpu * 1e3,
+	       waited);
 	CHECK_CPU(cpu, 0.03 * waited + 1e-3 * cut_count);
 	for (int way = 0; way < 4; way++)
 		accept_and_go(way % 2 == 0, way < 2);

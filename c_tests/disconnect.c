@@ -16,7 +16,7 @@ enum { MESSAGE = 40, VALUE = 4000, STAGED = 200 << 10, UNREAD = 4 << 20, LARGE =
 static struct peer peer;
 static void *dh;
 static uint8_t *frame, *large, *answers;
-static long sent; /* frames */
+static long sent;       /* frames */
 static atomic_long got; /* bytes that the drive has, in whole or in part of a frame */
 static atomic_bool go, flooding, ended;
 

@@ -18,11 +18,12 @@ enum { MESSAGE = 40, VALUE = 30000, STUCK = 8, LARGE = 64 << 20 };
 #define WHOLE FRAME(MESSAGE, VALUE)
 
 static struct peer peer;
-static struct {
+struct shared {
 	atomic_long accepted;  /* messages */
 	_Atomic double ending; /* when the end began */
 	atomic_bool inside;    /* of a call, on the same thread */
-} *shared;
+};
+static struct shared *shared;
 static void *dh;
 static uint8_t *frame, *large, *answer;
 static __thread volatile bool inside;

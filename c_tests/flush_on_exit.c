@@ -16,10 +16,11 @@ enum { VALUE = 64 << 10, LARGE = 64 << 20 };
 #define WHOLE FRAME(100, VALUE)
 
 static struct peer peer;
-static struct {
-	atomic_long accepted; /* messages */
+struct shared {
+	atomic_long accepted;  /* messages */
 	_Atomic double ending; /* when the end began; 0: not yet */
-} *shared;
+};
+static struct shared *shared;
 static void *dh;
 static uint8_t *frame, *large, *answer;
 

@@ -36,8 +36,10 @@ static void check_polls_0(void *dh)
 static void bad_handles(void)
 {
 	void *dh = open_session(), *memory = allocate(64);
+	/* clang-format off */
 	void *made_up[] = {(void *)1, (void *)0x1234, (void *)-1, (char *)dh + 1, (char *)dh - 1,
 			   (char *)dh + ((uintptr_t)1 << 40), memory, &dh, (void *)bad_handles};
+	/* clang-format on */
 
 	check_refused(NULL, EINVAL);
 	CHECK_FAILS(uring_fns.ktli_dfns_poll(NULL, 10), EINVAL);

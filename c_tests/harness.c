@@ -133,8 +133,7 @@ void peer_listen(struct peer *peer, int receive_buffer)
 	CHECK(peer->listener >= 0);
 	/* Inherited by accepted sockets, and before the window's scale is agreed on. */
 	if (receive_buffer > 0)
-		CHECK(setsockopt(peer->listener, SOL_SOCKET, SO_RCVBUF, &receive_buffer,
-				 sizeof(receive_buffer)) == 0);
+		CHECK(setsockopt(peer->listener, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer)) == 0);
 	CHECK(bind(peer->listener, (struct sockaddr *)&address, sizeof(address)) == 0);
 	CHECK(listen(peer->listener, 128) == 0);
 	CHECK(getsockname(peer->listener, (struct sockaddr *)&address, &length) == 0);
@@ -434,7 +433,6 @@ void refuse_call(int number, int error)
 	};
 	struct sock_fprog program = {COUNT(filter), filter};
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
 		skip("no seccomp filters here");
 }

@@ -31,74 +31,72 @@
 
 /* ---- Checks. They end the whole process with _exit(1), from whatever thread they fail in. ---- */
 
-_Noreturn void fail(const char *file, int line, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+_Noreturn void fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #define FAIL(...) fail(__FILE__, __LINE__, __VA_ARGS__)
 
-#define CHECK(condition)                                                                               \
-	do {                                                                                           \
-		if (!(condition))                                                                      \
-			FAIL("%s (errno %d, %s)", #condition, errno, strerror(errno));                 \
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			FAIL("%s (errno %d, %s)", #condition, errno, strerror(errno));                                 \
 	} while (0)
 
-#define COMPARE(left, relation, right)                                                                 \
-	do {                                                                                           \
-		errno = 0;                                                                             \
-		long long left_ = (long long)(left);                                                   \
-		int errno_ = errno;                                                                    \
-		long long right_ = (long long)(right);                                                 \
-		if (!(left_ relation right_))                                                          \
-			FAIL("%s %s %s: %lld and %lld (errno %d, %s)", #left, #relation, #right,       \
-			     left_, right_, errno_, strerror(errno_));                                 \
+#define COMPARE(left, relation, right)                                                                                 \
+	do {                                                                                                           \
+		errno = 0;                                                                                             \
+		long long left_ = (long long)(left);                                                                   \
+		int errno_ = errno;                                                                                    \
+		long long right_ = (long long)(right);                                                                 \
+		if (!(left_ relation right_))                                                                          \
+			FAIL("%s %s %s: %lld and %lld (errno %d, %s)", #left, #relation, #right, left_, right_,        \
+			     errno_, strerror(errno_));                                                                \
 	} while (0)
 
 #define CHECK_EQ(left, right) COMPARE(left, ==, right)
 
 /* The call returns -1 and sets errno to `wanted`. */
-#define CHECK_FAILS(call, wanted)                                                                      \
-	do {                                                                                           \
-		errno = 0;                                                                             \
-		int result_ = (call);                                                                  \
-		int errno_ = errno;                                                                    \
-		if (result_ != -1 || errno_ != (wanted))                                               \
-			FAIL("%s: %d, errno %d (%s), not -1 with %d (%s)", #call, result_, errno_,     \
-			     strerror(errno_), (wanted), strerror(wanted));                            \
+#define CHECK_FAILS(call, wanted)                                                                                      \
+	do {                                                                                                           \
+		errno = 0;                                                                                             \
+		int result_ = (call);                                                                                  \
+		int errno_ = errno;                                                                                    \
+		if (result_ != -1 || errno_ != (wanted))                                                               \
+			FAIL("%s: %d, errno %d (%s), not -1 with %d (%s)", #call, result_, errno_, strerror(errno_),   \
+			     (wanted), strerror(wanted));                                                              \
 	} while (0)
 
 /* Seconds lie in a range. Upper limits are stretched on a slow run; see `slow`. */
-#define CHECK_TIME(seconds, least, most)                                                               \
-	do {                                                                                           \
-		double seconds_ = (seconds);                                                           \
-		if (seconds_ < (least) || seconds_ > (most) * (slow() ? 10 : 1))                       \
-			FAIL("%s: %.3f s, not %.3f to %.3f", #seconds, seconds_, (double)(least),      \
-			     (double)(most));                                                          \
+#define CHECK_TIME(seconds, least, most)                                                                               \
+	do {                                                                                                           \
+		double seconds_ = (seconds);                                                                           \
+		if (seconds_ < (least) || seconds_ > (most) * (slow() ? 10 : 1))                                       \
+			FAIL("%s: %.3f s, not %.3f to %.3f", #seconds, seconds_, (double)(least), (double)(most));     \
 	} while (0)
 
 /* CPU time stays below a limit; not looked at on a slow run. */
-#define CHECK_CPU(seconds, most)                                                                       \
-	do {                                                                                           \
-		double seconds_ = (seconds);                                                           \
-		if (!slow() && seconds_ > (most))                                                      \
-			FAIL("%s: %.3f s of CPU, more than %.3f", #seconds, seconds_, (double)(most)); \
+#define CHECK_CPU(seconds, most)                                                                                       \
+	do {                                                                                                           \
+		double seconds_ = (seconds);                                                                           \
+		if (!slow() && seconds_ > (most))                                                                      \
+			FAIL("%s: %.3f s of CPU, more than %.3f", #seconds, seconds_, (double)(most));                 \
 	} while (0)
 
 _Noreturn void skip(const char *why);
 
 /* ---- The run. ---- */
 
-void begin(void);          /* first thing in main: the watchdog */
-bool slow(void);           /* KTLI_TEST_SLOW: under valgrind, say; fewer rounds, no CPU limits */
-bool emulated(void);       /* KTLI_TEST_SLOW=emulated: the processors are; time stands still in any place */
-bool on_valgrind(void);    /* KTLI_TEST_SLOW=valgrind: some things it cannot know or bear */
-int rounds(int count);     /* that many, or a tenth of it on a slow run */
-double now(void);          /* monotonic clock, in seconds */
-double thread_cpu(void);   /* CPU time of this thread, in seconds */
+void begin(void);        /* first thing in main: the watchdog */
+bool slow(void);         /* KTLI_TEST_SLOW: under valgrind, say; fewer rounds, no CPU limits */
+bool emulated(void);     /* KTLI_TEST_SLOW=emulated: the processors are; time stands still in any place */
+bool on_valgrind(void);  /* KTLI_TEST_SLOW=valgrind: some things it cannot know or bear */
+int rounds(int count);   /* that many, or a tenth of it on a slow run */
+double now(void);        /* monotonic clock, in seconds */
+double thread_cpu(void); /* CPU time of this thread, in seconds */
 double process_cpu(void);
 void sleep_ms(int milliseconds);
 pthread_t start_thread(void *(*function)(void *), void *argument);
 void join_thread(pthread_t thread);
-void *allocate(size_t bytes); /* malloc that cannot fail */
+void *allocate(size_t bytes);                   /* malloc that cannot fail */
 uint32_t dice(uint32_t *state, uint32_t sides); /* 0 .. sides - 1; *state must not be 0 */
 
 /*
@@ -106,11 +104,11 @@ uint32_t dice(uint32_t *state, uint32_t sides); /* 0 .. sides - 1; *state must n
  * they had in hand for lost, and may wait for ever for a lock that one of them held.
  */
 #ifdef __SANITIZE_ADDRESS__
-#define FORKS_WITH_THREADS                                                                             \
-	const char *__asan_default_options(void);                                                      \
-	const char *__asan_default_options(void)                                                       \
-	{                                                                                              \
-		return "detect_leaks=0";                                                               \
+#define FORKS_WITH_THREADS                                                                                             \
+	const char *__asan_default_options(void);                                                                      \
+	const char *__asan_default_options(void)                                                                       \
+	{                                                                                                              \
+		return "detect_leaks=0";                                                                               \
 	}
 #else
 #define FORKS_WITH_THREADS

@@ -232,8 +232,8 @@ static void staged(void)
 
 		/* The machine may hold up the sender, too, and others may send meanwhile. */
 		if (early > STAGED_ROUNDS / 4)
-			FAIL("value of %u bytes: complete before send returned in %d of %d rounds", VALUES[i],
-			     early, STAGED_ROUNDS);
+			FAIL("value of %u bytes: complete before send returned in %d of %d rounds", VALUES[i], early,
+			     STAGED_ROUNDS);
 	}
 	end(poller);
 	free(frame);

@@ -35,13 +35,13 @@ enum ending {
 	REFUSED,     /* there was no connection */
 	UNCONNECTED, /* nor the attempt at one */
 	RECONNECTED,
-	UNREAD,      /* an answer is there */
+	UNREAD, /* an answer is there */
 	UNANSWERED,
-	HALVED,      /* a part of an answer is there */
-	LEFT,        /* the drive has closed */
-	TORN,        /* the drive has reset */
-	POLLING,     /* a thread is inside poll */
-	RECEIVING,   /* inside receive */
+	HALVED,    /* a part of an answer is there */
+	LEFT,      /* the drive has closed */
+	TORN,      /* the drive has reset */
+	POLLING,   /* a thread is inside poll */
+	RECEIVING, /* inside receive */
 	ENDINGS
 };
 
@@ -310,8 +310,8 @@ static struct count take_count(void)
 static bool is_back(struct count before, struct count after)
 {
 	/* Of the heap and the pages the checkers keep their own books, in the same memory. */
-	bool memory = slow() || (after.heap <= before.heap + HEAP_BYTES &&
-				 after.resident <= before.resident + RESIDENT_KIB);
+	bool memory =
+		slow() || (after.heap <= before.heap + HEAP_BYTES && after.resident <= before.resident + RESIDENT_KIB);
 
 	return memory && after.descriptors <= before.descriptors && after.threads <= before.threads &&
 	       after.mappings <= before.mappings;
@@ -326,8 +326,8 @@ static void run_sessions(int count, uint32_t *state)
 
 static void print(const char *when, struct count count)
 {
-	printf("%s: %ld descriptors, %ld threads, %ld mappings of rings, %ld bytes of heap, %ld KiB resident\n",
-	       when, count.descriptors, count.threads, count.mappings, count.heap, count.resident);
+	printf("%s: %ld descriptors, %ld threads, %ld mappings of rings, %ld bytes of heap, %ld KiB resident\n", when,
+	       count.descriptors, count.threads, count.mappings, count.heap, count.resident);
 	fflush(stdout);
 }
 

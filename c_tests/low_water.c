@@ -23,8 +23,7 @@ static void *write_slowly(void *argument)
 {
 	const struct trickle *trickle = argument;
 
-	peer_write_slowly(&peer, trickle->frame, trickle->bytes, trickle->bytes / PIECES + 1,
-			  trickle->pause_ms);
+	peer_write_slowly(&peer, trickle->frame, trickle->bytes, trickle->bytes / PIECES + 1, trickle->pause_ms);
 	return NULL;
 }
 

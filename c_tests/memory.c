@@ -127,8 +127,8 @@ int main(void)
 		busy = resident();
 		be_idle();
 		idle = resident();
-		printf("of each connection: %ld KiB when busy, %ld KiB when idle\n",
-		       (busy - before) / CONNECTIONS, (idle - before) / CONNECTIONS);
+		printf("of each connection: %ld KiB when busy, %ld KiB when idle\n", (busy - before) / CONNECTIONS,
+		       (idle - before) / CONNECTIONS);
 		fflush(stdout);
 		if (!slow())
 			COMPARE((idle - before) / CONNECTIONS, <=, ALLOWED_KIB);

@@ -14,10 +14,11 @@
 
 enum { MESSAGE = 40, LARGE = 200 << 10, SESSIONS = 60 };
 
-static struct {
+struct shared {
 	atomic_long calls;   /* allocations of the driver's so far */
 	atomic_long refused; /* of which so many failed */
-} *shared;
+};
+static struct shared *shared;
 
 static long nth; /* the first one that fails; 0: none */
 static bool from_then_on;
@@ -80,13 +81,13 @@ void *aligned_alloc(size_t alignment, size_t size)
 
 static struct peer peer;
 
-#define INSIDE(call)                                                                                   \
-	({                                                                                             \
-		ours = false;                                                                          \
-		errno = 0;                                                                             \
-		__auto_type result_ = (call);                                                          \
-		ours = true;                                                                           \
-		result_;                                                                               \
+#define INSIDE(call)                                                                                                   \
+	({                                                                                                             \
+		ours = false;                                                                                          \
+		errno = 0;                                                                                             \
+		__auto_type result_ = (call);                                                                          \
+		ours = true;                                                                                           \
+		result_;                                                                                               \
 	})
 
 static void note(int level, const char *text, void *context)

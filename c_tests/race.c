@@ -10,7 +10,7 @@
 enum { ROUNDS = 3000, MESSAGE = 60, ROOM = 300 << 10 };
 
 static _Atomic(void *) session, stale; /* the handle that is open, and one that had its place before */
-static atomic_long connects; /* how many have been begun */
+static atomic_long connects;           /* how many have been begun */
 static atomic_bool over;
 static atomic_long sent, received, cut;
 

@@ -334,7 +334,8 @@ static void run(const char *name, void (*test)(int), int argument, bool fallback
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		begin();
-		if (fallback && getenv("KTLI_URING_BACKEND") != NULL && strcmp(getenv("KTLI_URING_BACKEND"), "uring") == 0)
+		if (fallback && getenv("KTLI_URING_BACKEND") != NULL &&
+		    strcmp(getenv("KTLI_URING_BACKEND"), "uring") == 0)
 			setenv("KTLI_URING_BACKEND", "auto", 1);
 		prepare();
 		ktli_uring_set_log(hush, NULL);

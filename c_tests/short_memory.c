@@ -153,8 +153,7 @@ static void short_for_a_while(int number)
 	sleep_ms(500);
 	after = statistics();
 	everywhere = false;
-	uint64_t tries = after.receiver_polls + after.receiver_enters - before.receiver_polls -
-			 before.receiver_enters;
+	uint64_t tries = after.receiver_polls + after.receiver_enters - before.receiver_polls - before.receiver_enters;
 
 	printf("%s for half a second: %llu waits\n", strerror(error), (unsigned long long)tries);
 	fflush(stdout);

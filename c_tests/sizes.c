@@ -10,8 +10,9 @@ enum { MESSAGE = 100, MANY = 3000 };
 
 /* Values around every border there is: staging, direct receives, the read-ahead buffer. */
 static const uint32_t VALUES[] = {
-	0, 1, 512, 4096, 32768 - FRAME(MESSAGE, 0), 32769 - FRAME(MESSAGE, 0), 49151, 49152, 65536, 131072,
-	262144 - FRAME(MESSAGE, 0), 262145 - FRAME(MESSAGE, 0), 262144, 1 << 20, 4 << 20, 16 << 20,
+	0,      1,       512,     4096,     32768 - FRAME(MESSAGE, 0),  32769 - FRAME(MESSAGE, 0),
+	49151,  49152,   65536,   131072,   262144 - FRAME(MESSAGE, 0), 262145 - FRAME(MESSAGE, 0),
+	262144, 1 << 20, 4 << 20, 16 << 20,
 };
 
 /* How the value's bytes are cut into entries. */

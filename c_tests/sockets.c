@@ -143,10 +143,10 @@ static void refusals(void)
 
 static int listen_on(int family, int port, int backlog)
 {
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port),
-				   .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 six = {
+		.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr_in four = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 
 	if (fd == -1)
@@ -154,7 +154,8 @@ static int listen_on(int family, int port, int backlog)
 	if (family == AF_INET6)
 		CHECK(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0);
 	if (bind(fd, family == AF_INET ? (void *)&four : (void *)&six,
-		 family == AF_INET ? sizeof(four) : sizeof(six)) == -1 || listen(fd, backlog) == -1) {
+		 family == AF_INET ? sizeof(four) : sizeof(six)) == -1 ||
+	    listen(fd, backlog) == -1) {
 		close(fd);
 		return -1;
 	}

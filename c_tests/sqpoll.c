@@ -160,8 +160,7 @@ static void wakes_the_kernel(void)
 	send_many(messages, 1, 30000);
 	CHECK_EQ(ktli_uring_stats(dh, &counted), 0);
 	printf("%d messages: %d calls of the sender's, %d sent by the receiver, %d by the sweeper\n", messages,
-	       (int)counted.sender_enters, (int)counted.receiver_flushed_messages,
-	       (int)counted.other_flushed_messages);
+	       (int)counted.sender_enters, (int)counted.receiver_flushed_messages, (int)counted.other_flushed_messages);
 	disconnect_all(receiver);
 	/* A receiver that is not woken leaves all of them to the sweeper; one that waits for a processor, some. */
 	COMPARE(counted.other_flushed_messages, <, messages / 2);

@@ -28,11 +28,10 @@ static struct ktli_uring_statistics statistics(void)
 /* Those that move bytes or wait. */
 static uint64_t moving_calls(const struct ktli_uring_statistics *counted)
 {
-	return counted->sender_enters + counted->sender_sendmsgs + counted->sender_polls +
-	       counted->sender_wake_writes + counted->receiver_enters + counted->receiver_sendmsgs +
-	       counted->receiver_recvmsgs + counted->receiver_polls + counted->receiver_wake_reads +
-	       counted->other_sendmsgs + counted->other_recvmsgs + counted->other_polls +
-	       counted->other_wake_writes;
+	return counted->sender_enters + counted->sender_sendmsgs + counted->sender_polls + counted->sender_wake_writes +
+	       counted->receiver_enters + counted->receiver_sendmsgs + counted->receiver_recvmsgs +
+	       counted->receiver_polls + counted->receiver_wake_reads + counted->other_sendmsgs +
+	       counted->other_recvmsgs + counted->other_polls + counted->other_wake_writes;
 }
 
 /* All. That each of them is true, shows calls.c. */
@@ -141,8 +140,8 @@ static void counts(void)
 		CHECK_EQ(after.sender_flushed_bytes + after.receiver_flushed_bytes + after.other_flushed_bytes +
 				 after.large_sent_bytes,
 			 bytes);
-		COMPARE(after.sender_flushed_messages + after.receiver_flushed_messages +
-				after.other_flushed_messages, <=, messages);
+		COMPARE(after.sender_flushed_messages + after.receiver_flushed_messages + after.other_flushed_messages,
+			<=, messages);
 		double each = (double)(moving_calls(&after) - moving_calls(&before)) / load.count;
 
 		printf("values of %u bytes, 1 outstanding: %.2f system calls each, %.2f of them move bytes or wait\n",

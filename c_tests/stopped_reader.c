@@ -99,8 +99,9 @@ static void stop(const char *name, struct request request, bool polled)
 	before = process_cpu() - before;
 	calls = statistics().system_calls - calls;
 	printf("%s%s: %.2f ms of CPU by the sender, %.2f ms by the receiver, %.2f ms in all, %llu system calls "
-	       "in %d ms\n", name, polled ? "" : ", no receiver", cpu[0] * 1e3, cpu[1] * 1e3, before * 1e3,
-	       (unsigned long long)calls, STOPPED);
+	       "in %d ms\n",
+	       name, polled ? "" : ", no receiver", cpu[0] * 1e3, cpu[1] * 1e3, before * 1e3, (unsigned long long)calls,
+	       STOPPED);
 	fflush(stdout);
 	/* Five per cent each; a look every 40 ms and a poll every 10 ms cost a tenth of that. */
 	CHECK_CPU(cpu[0], 0.05e-3 * STOPPED);

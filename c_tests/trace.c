@@ -32,12 +32,13 @@ struct record {
 };
 
 /* What a child has done, told to its parent. */
-static struct made {
+struct made {
 	long calls[FUNCTIONS];
 	long messages;
 	uint32_t main, sender, receiver;
 	uint64_t handle;
-} *made;
+};
+static struct made *made;
 
 static char path[] = "/tmp/ktli-trace-XXXXXX";
 static struct record records[100000];

@@ -71,8 +71,7 @@ void trace_begin(struct traced *traced)
 
 static int install(const struct sock_fprog *program, unsigned long flags)
 {
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | flags,
-			    program);
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, program);
 }
 
 void trace_me(struct traced *traced, int ignored)

@@ -152,8 +152,7 @@ void upper_submit(struct upper *upper, uint32_t value, uint32_t answer)
 			break;
 		pthread_cond_wait(&upper->changed, &upper->lock);
 	}
-	upper->requests[slot] =
-		(struct request){true, {++upper->next_id, answer}, value, now(), PENDING};
+	upper->requests[slot] = (struct request){true, {++upper->next_id, answer}, value, now(), PENDING};
 	upper->queue[upper->queued++] = slot;
 	pthread_cond_broadcast(&upper->changed);
 	pthread_mutex_unlock(&upper->lock);

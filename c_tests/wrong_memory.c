@@ -33,8 +33,7 @@ static void end_session(void)
 static int transfer(bool sending, struct kiovec *vector, int count)
 {
 	calls++;
-	return sending ? uring_fns.ktli_dfns_send(dh, vector, count)
-		       : uring_fns.ktli_dfns_receive(dh, vector, count);
+	return sending ? uring_fns.ktli_dfns_send(dh, vector, count) : uring_fns.ktli_dfns_receive(dh, vector, count);
 }
 
 /* The connection is as good as new. */
@@ -203,8 +202,8 @@ static void no_such_place(void)
 
 int main(void)
 {
-	static const int32_t STRATEGIES[] = {
-		KTLI_URING_SEND_AUTO, KTLI_URING_SEND_LOOP, KTLI_URING_SEND_WHOLE, KTLI_URING_SEND_CHUNKED};
+	static const int32_t STRATEGIES[] = {KTLI_URING_SEND_AUTO, KTLI_URING_SEND_LOOP, KTLI_URING_SEND_WHOLE,
+					     KTLI_URING_SEND_CHUNKED};
 
 	begin();
 	if (on_valgrind())

@@ -14,9 +14,9 @@
 
 int main(int argc, char **argv)
 {
-	struct ktli_uring_config config = { .size = sizeof config };
+	struct ktli_uring_config config = {.size = sizeof config};
 	char description[256], byte;
-	struct kiovec line[2], one = { &byte, 1 };
+	struct kiovec line[2], one = {&byte, 1};
 	void *dh;
 
 	if (argc != 4) {
@@ -40,8 +40,8 @@ int main(int argc, char **argv)
 		perror(argv[1]);
 		return 1;
 	}
-	line[0] = (struct kiovec){ argv[3], strlen(argv[3]) };
-	line[1] = (struct kiovec){ "\n", 1 };
+	line[0] = (struct kiovec){argv[3], strlen(argv[3])};
+	line[1] = (struct kiovec){"\n", 1};
 	if (ktli_uring_send(dh, line, 2) < 0) {
 		perror("send");
 		return 1;

@@ -13,7 +13,7 @@
 /* On any thread, also the library's own; the text is gone after the return. Must not call the library. */
 static void line(int level, const char *text, void *context)
 {
-	static const char *const names[] = { "", "error", "warning", "info", "debug", "trace" };
+	static const char *const names[] = {"", "error", "warning", "info", "debug", "trace"};
 
 	fprintf(context, "my program: driver: %s: %s\n", names[level], text);
 }

@@ -16,7 +16,7 @@
 int main(int argc, char **argv)
 {
 	unsigned char pdu[9];
-	struct kiovec head = { pdu, sizeof pdu };
+	struct kiovec head = {pdu, sizeof pdu};
 	struct kiovec body[2]; /* message and value */
 	uint32_t lengths[2];
 	void *dh;

@@ -13,9 +13,9 @@
 
 int main(int argc, char **argv)
 {
-	struct ktli_uring_statistics done = { .size = sizeof done };
-	unsigned char pdu[9] = { 'F', 0, 0, 0, 16 }, message[16] = { 0 }; /* no request: the drive refuses it */
-	struct kiovec request[2] = { { pdu, sizeof pdu }, { message, sizeof message } };
+	struct ktli_uring_statistics done = {.size = sizeof done};
+	unsigned char pdu[9] = {'F', 0, 0, 0, 16}, message[16] = {0}; /* no request: the drive refuses it */
+	struct kiovec request[2] = {{pdu, sizeof pdu}, {message, sizeof message}};
 	void *dh;
 	int i;
 
