@@ -75,9 +75,6 @@ impl Connection {
     /// Takes over a connected, blocking socket, over which `tls` may have been agreed on. Fails where an eventfd cannot
     /// be had.
     pub fn new(socket: Socket, tls: Option<Tls>, options: Options) -> Result<Arc<Self>, Errno> {
-        let mut all = ALL.lock();
-        all.retain(|other| other.strong_count() > 0);
-        reserve::room(&mut all, 1)?;
         let statistics = Statistics::new(socket.peer_addr().ok().and_then(|peer| peer.as_socket()));
         let connection = Arc::new(Connection {
             socket,
@@ -95,6 +92,10 @@ impl Connection {
         // What has come from the reserve must not stay. So it does not get into the list, either, which would keep its
         // memory for a while.
         reserve::check()?;
+        // For moments only: whoever ends the process here, from a signal handler, cannot look at the list.
+        let mut all = ALL.lock();
+        all.retain(|other| other.strong_count() > 0);
+        reserve::room(&mut all, 1)?;
         all.push(Arc::downgrade(&connection));
         Ok(connection)
     }

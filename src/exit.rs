@@ -4,7 +4,7 @@
 //! a session ends. It runs when the program calls exit(3) or returns from main, after the program's own
 //! exit handlers, from the destructors of this library; not after `_exit`, abort(3) or a signal.
 //! Other threads may still be inside the driver, perhaps the very thread that calls exit(3) from a
-//! signal handler, so nothing here waits for a lock.
+//! signal handler, so nothing here waits for a lock, malloc's included.
 
 use std::{
     sync::{
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{connection, drain::drain, fork, report};
+use crate::{connection, drain::drain, ffi::last, fork, report};
 
 /// The longest that all of it may take.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -32,6 +32,7 @@ pub fn run() {
     if OPENED_IN.swap(0, Ordering::Relaxed) != fork::generation() {
         return;
     }
+    last::begin();
     let now = Instant::now();
     let connections = connection::all();
     // Calls in progress return, later ones fail: from here on nothing more is accepted.

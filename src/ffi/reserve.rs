@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use super::last;
 use crate::error::Errno;
 
 /// Size of the reserve. `connect` takes some 4 KiB of it if nothing at all can be had.
@@ -108,23 +109,31 @@ fn instead(layout: Layout) -> *mut u8 {
     ptr::null_mut()
 }
 
-/// The system's malloc, with the reserve behind it.
+/// The system's malloc, with the reserve behind it; at the end of the process neither (see [`last`]).
 struct Allocator;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-// SAFETY: Memory is the system's, or a piece of the reserve that nobody else has, which is as large and as aligned as
-// the layout says; it is told by its address which of the two, and given back to the one it came from. Nothing here
-// allocates or unwinds: the thread's two flags have neither an initialiser nor a destructor.
+// SAFETY: Memory is the system's, or a piece of the reserve or of `last` that nobody else has, which is as large and as
+// aligned as the layout says; it is told by its address which of the three, and given back to the one it came from, or to
+// none. Nothing here allocates or unwinds: the thread's three flags have neither an initialiser nor a destructor.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let memory = last::take(layout);
+        if !memory.is_null() {
+            return memory;
+        }
         // SAFETY: The caller's promise (a size that is not 0) is passed on.
         let memory = unsafe { System.alloc(layout) };
         if memory.is_null() { instead(layout) } else { memory }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let memory = last::take(layout);
+        if !memory.is_null() {
+            return memory;
+        }
         // SAFETY: As above.
         let memory = unsafe { System.alloc_zeroed(layout) };
         if !memory.is_null() {
@@ -141,13 +150,14 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         match RESERVE.offset(memory) {
             Some(offset) => RESERVE.give(offset, layout),
-            // SAFETY: It is not the reserve's, so the system has allocated it with this layout.
+            None if last::has(memory) || last::is_ending() => {}
+            // SAFETY: It is neither's, so the system has allocated it with this layout.
             None => unsafe { System.dealloc(memory, layout) },
         }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if RESERVE.offset(memory).is_none() {
+        if RESERVE.offset(memory).is_none() && !last::has(memory) && !last::is_ending() {
             // SAFETY: As in `dealloc`; the new size is not 0 by the caller's promise.
             let moved = unsafe { System.realloc(memory, layout, size) };
             if !moved.is_null() {
