@@ -34,11 +34,24 @@ __attribute__((format(printf, 1, 2))) static void shell(const char *format, ...)
 	output[strcspn(output, " \n")] = 0;
 }
 
-static void make_certificate(const char *name, const char *address)
+/* One that vouches for itself. `constraints` is CA:FALSE or CA:TRUE, `subject` as in IP:127.0.0.1. */
+static void make_certificate(const char *name, const char *constraints, const char *subject)
 {
 	shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=%s"
-	      " -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:%s -keyout %s.key -out %s.pem",
-	      name, address, name, name);
+	      " -addext basicConstraints=critical,%s -addext subjectAltName=%s -keyout %s.key -out %s.pem",
+	      name, constraints, subject, name, name);
+}
+
+/* One for which `by` vouches, from a day to another (as in 20200131000000Z). */
+static void sign_certificate(const char *by, const char *name, const char *from, const char *until)
+{
+	shell("openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=%s -keyout %s.key -out %s.csr",
+	      name, name, name);
+	shell("printf '[ca]\\ndefault_ca=c\\n[c]\\ndatabase=index\\nnew_certs_dir=.\\nrand_serial=yes\\n"
+	      "default_md=sha256\\npolicy=p\\n[p]\\ncommonName=supplied\\n[x]\\nbasicConstraints=critical,CA:FALSE\\n"
+	      "subjectAltName=IP:127.0.0.1\\n' >ca.cnf; : >index; openssl ca -batch -config ca.cnf -extensions x"
+	      " -cert %s.pem -keyfile %s.key -startdate %s -enddate %s -in %s.csr -notext -out %s.pem",
+	      by, by, from, until, name, name);
 }
 
 static const char *path(const char *name)
@@ -69,6 +82,9 @@ static int free_port(void)
 	return ntohs(address.sin_port);
 }
 
+/* With this argument the server takes what it reads for commands where it looks like one. */
+#define COMMANDS "-msg"
+
 /* Starts it with more arguments, separated by spaces. */
 static void start_server(const char *more)
 {
@@ -77,7 +93,8 @@ static void start_server(const char *more)
 
 	port = free_port();
 	snprintf(command, sizeof(command),
-		 "cd %s && exec openssl s_server -quiet -naccept 1 -accept 127.0.0.1:%d %s 2>>log", dir, port, more);
+		 "cd %s && exec openssl s_server %s -naccept 1 -accept 127.0.0.1:%d %s 2>>log", dir,
+		 strstr(more, COMMANDS) ? "" : "-quiet", port, more);
 	CHECK(pipe(in) == 0 && pipe(out) == 0);
 	server = fork();
 	CHECK(server >= 0);
@@ -103,12 +120,15 @@ static void stop_server(void)
 	close(from_server);
 }
 
+static const char *host_name = "127.0.0.1";
+
 /* Connects when the server listens; returns errno, or 0. */
 static int connect_tls(void *dh)
 {
-	char host[] = "127.0.0.1", service[16];
+	char host[32], service[16];
 	double end = now() + 30;
 
+	snprintf(host, sizeof(host), "%s", host_name);
 	snprintf(service, sizeof(service), "%d", port);
 	for (;;) {
 		errno = 0;
@@ -199,7 +219,58 @@ static void connect_only(void)
 	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
 }
 
+/* Reads what the server prints until this is in it. */
+static void await_output(const void *wanted, size_t count)
+{
+	static char printed[65536];
+	static size_t length;
+
+	while (memmem(printed, length, wanted, count) == NULL) {
+		ssize_t more = read(from_server, printed + length, sizeof(printed) - length);
+
+		CHECK(more > 0);
+		length += (size_t)more;
+	}
+}
+
+/*
+ * The server asks for a new handshake, as TLS 1.2 has it. It is told that there is none; openssl ends
+ * the session for that.
+ */
+static void refuse_renegotiation(void)
+{
+	static const char ASKED[] = "HelloRequest", REFUSED[] = "no_renegotiation";
+	uint8_t *small = make_frame(30, 100, 1);
+	void *dh = open_session();
+
+	CHECK_EQ(connect_tls(dh), 0);
+	CHECK_EQ(write(to_server, "R\n", 2), 2);
+	await_output(ASKED, strlen(ASKED));
+	/* Neither a message nor an end. */
+	CHECK_EQ(uring_fns.ktli_dfns_poll(dh, 300), 0);
+	CHECK_EQ(send_frame(dh, small), FRAME(30, 100));
+	await_output(REFUSED, strlen(REFUSED));
+	CHECK_EQ(uring_fns.ktli_dfns_close(dh), 0);
+	free(small);
+}
+
 static const char *const NAMES[] = {"VERIFY", "CA", "PIN", "CERT", "KEY"};
+
+/* Is the text in what the test said to stderr? */
+static bool is_logged(const char *text)
+{
+	char line[1024];
+	FILE *said = fopen(path("said"), "r");
+	bool found = false;
+
+	CHECK(said != NULL);
+	while (fgets(line, sizeof(line), said) != NULL) {
+		found |= strstr(line, text) != NULL;
+		fputs(line, stderr);
+	}
+	fclose(said);
+	return found;
+}
 
 /* Runs `test` with a server like this and the variables "NAME=value", ended by NULL. */
 static void run(void (*test)(void), const char *arguments, ...)
@@ -214,6 +285,7 @@ static void run(void (*test)(void), const char *arguments, ...)
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		begin();
+		CHECK(freopen(path("said"), "w", stderr) != NULL);
 		for (const char *text; (text = va_arg(variables, const char *)) != NULL;) {
 			char name[32], which[16], value[256];
 
@@ -227,28 +299,79 @@ static void run(void (*test)(void), const char *arguments, ...)
 	va_end(variables);
 	CHECK(waitpid(pid, &status, 0) == pid);
 	stop_server();
-	if (status != 0)
+	if (status != 0) {
+		is_logged("");
 		FAIL("status %#x with %s", status, arguments);
+	}
 }
 
 /* The variable with a path, or another text, behind it. */
 static const char *set(const char *name, const char *value)
 {
-	static char texts[8][256];
+	static char texts[16][256];
 	static int next;
-	char *to = texts[next++ % 8];
+	char *to = texts[next++ % 16];
 
 	snprintf(to, sizeof(texts[0]), "%s=%s", name, value);
 	return to;
 }
 
-static void expect(int errno_value, const char *arguments, const char *one, const char *two)
+/* The connection ends with this error, and a line in the log that says why. */
+static void expect(int errno_value, const char *reason, const char *arguments, const char *one, const char *two)
 {
 	wanted = errno_value;
 	run(connect_only, arguments, one, two, (const char *)NULL);
+	if (*reason != 0 && !is_logged(reason))
+		FAIL("not said: %s, with %s", reason, arguments);
 }
 
-#define DRIVE "-cert drive.pem -key drive.key "
+#define SHOWS(name) "-cert " name ".pem -key " name ".key "
+#define DRIVE SHOWS("drive")
+
+static void chains(void)
+{
+	const char *drive = set("CA", path("drive.pem")), *other = set("CA", path("other.pem"));
+	const char *authority = set("CA", path("authority.pem"));
+
+	make_certificate("authority", "CA:TRUE", "DNS:authority");
+	make_certificate("vain", "CA:TRUE", "IP:127.0.0.1");
+	make_certificate("named", "CA:FALSE", "DNS:localhost");
+	sign_certificate("authority", "signed", "20200101000000Z", "20991231000000Z");
+	sign_certificate("authority", "expired", "20200101000000Z", "20200102000000Z");
+	sign_certificate("authority", "early", "20990101000000Z", "20991231000000Z");
+	for (int version = 2; version <= 3; version++) {
+		char options[64];
+#define AS(name) (snprintf(options, sizeof(options), SHOWS(name) "-tls1_%d", version), options)
+		run(talk, AS("drive"), "VERIFY=ca", drive, (const char *)NULL);
+		run(talk, AS("signed"), "VERIFY=ca", authority, (const char *)NULL);
+		expect(EACCES, "UnknownIssuer", AS("drive"), "VERIFY=ca", other);
+		expect(EACCES, "UnknownIssuer", AS("drive"), "VERIFY=ca", authority);
+		expect(EACCES, "not valid for name", AS("other"), "VERIFY=ca", other);
+		expect(EACCES, "not valid for name", AS("named"), "VERIFY=ca", set("CA", path("named.pem")));
+		expect(EACCES, "certificate expired", AS("expired"), "VERIFY=ca", authority);
+		expect(EACCES, "not valid yet", AS("early"), "VERIFY=ca", authority);
+		/* As openssl makes them by default. One for whoever is asked to sign is none for a drive. */
+		expect(EACCES, "CaUsedAsEndEntity", AS("vain"), "VERIFY=ca", set("CA", path("vain.pem")));
+	}
+	host_name = "localhost";
+	expect(0, "", SHOWS("named"), "VERIFY=ca", set("CA", path("named.pem")));
+	expect(EACCES, "not valid for name", DRIVE, "VERIFY=ca", drive);
+	host_name = "127.0.0.1";
+}
+
+static void pins(void)
+{
+	shell("openssl x509 -in drive.pem -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -r");
+	const char *pin = set("PIN", output);
+
+	expect(0, "", DRIVE "-tls1_2", pin, NULL);
+	expect(0, "", DRIVE "-tls1_3", pin, NULL);
+	expect(EACCES, "KTLI_URING_TLS_PIN", SHOWS("other") "-tls1_2", pin, NULL);
+	expect(EACCES, "KTLI_URING_TLS_PIN", SHOWS("other") "-tls1_3", pin, NULL);
+	/* Besides the chain, not instead of it. */
+	wanted = EACCES;
+	run(connect_only, DRIVE, "VERIFY=ca", set("CA", path("other.pem")), pin, (const char *)NULL);
+}
 
 int main(void)
 {
@@ -262,41 +385,35 @@ int main(void)
 	if (system("openssl version >/dev/null 2>&1") != 0)
 		skip("openssl is not installed (package: openssl)");
 	CHECK(mkdtemp(dir) != NULL);
-	make_certificate("drive", "127.0.0.1");
-	make_certificate("other", "127.0.0.2");
+	make_certificate("drive", "CA:FALSE", "IP:127.0.0.1");
+	make_certificate("other", "CA:FALSE", "IP:127.0.0.2");
 
 	run(talk, DRIVE "-tls1_2", (const char *)NULL);
 	run(talk, DRIVE "-tls1_3", (const char *)NULL);
-	expect(EPROTO, DRIVE "-tls1_1 -cipher ALL:@SECLEVEL=0", NULL, NULL);
+	run(refuse_renegotiation, DRIVE "-tls1_2 " COMMANDS, (const char *)NULL);
 
-	/* Chain and name. */
-	run(talk, DRIVE, "VERIFY=ca", set("CA", path("drive.pem")), (const char *)NULL);
-	expect(EACCES, DRIVE, "VERIFY=ca", set("CA", path("other.pem")));
-	expect(EACCES, "-cert other.pem -key other.key", "VERIFY=ca", set("CA", path("other.pem")));
+	/* No version, and no way to encrypt, in common. */
+	expect(EPROTO, "ProtocolVersion", DRIVE "-tls1_1 -cipher ALL:@SECLEVEL=0", NULL, NULL);
+	expect(EPROTO, "HandshakeFailure", DRIVE "-tls1_2 -cipher ECDHE-ECDSA-AES128-SHA", NULL, NULL);
 
-	/* One key and no other, in both versions. */
-	shell("openssl x509 -in drive.pem -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -r");
-	const char *pin = set("PIN", output);
-
-	expect(0, DRIVE "-tls1_2", pin, NULL);
-	expect(0, DRIVE "-tls1_3", pin, NULL);
-	expect(EACCES, "-cert other.pem -key other.key -tls1_2", pin, NULL);
-	expect(EACCES, "-cert other.pem -key other.key -tls1_3", pin, NULL);
+	chains();
+	pins();
 
 	/* What to show of oneself. */
 	wanted = 0;
 	run(connect_only, DRIVE "-tls1_2 -Verify 1 -verify_return_error -CAfile other.pem",
 	    set("CERT", path("other.pem")), set("KEY", path("other.key")), (const char *)NULL);
-	expect(EPROTO, DRIVE "-tls1_2 -Verify 1 -verify_return_error -CAfile other.pem", NULL, NULL);
+	expect(EPROTO, "HandshakeFailure", DRIVE "-tls1_2 -Verify 1 -verify_return_error -CAfile other.pem", NULL,
+	       NULL);
 
 	/* Never less than what was asked for. */
-	expect(EINVAL, DRIVE, "VERIFY=yes", NULL);
-	expect(EINVAL, DRIVE, "VERIFY=ca", NULL);
-	expect(EINVAL, DRIVE, "VERIFY=ca", set("CA", path("nowhere.pem")));
-	expect(EINVAL, DRIVE, set("CA", path("drive.pem")), NULL);
-	expect(EINVAL, DRIVE, "PIN=1234", NULL);
-	expect(EINVAL, DRIVE, set("CERT", path("other.pem")), NULL);
-	expect(EINVAL, DRIVE, set("CERT", path("other.pem")), set("KEY", path("drive.key")));
+	expect(EINVAL, "KTLI_URING_TLS_VERIFY=\"yes\"", DRIVE, "VERIFY=yes", NULL);
+	expect(EINVAL, "KTLI_URING_TLS_CA", DRIVE, "VERIFY=ca", NULL);
+	expect(EINVAL, "nowhere.pem", DRIVE, "VERIFY=ca", set("CA", path("nowhere.pem")));
+	expect(EINVAL, "KTLI_URING_TLS_CA", DRIVE, set("CA", path("drive.pem")), NULL);
+	expect(EINVAL, "KTLI_URING_TLS_PIN", DRIVE, "PIN=1234", NULL);
+	expect(EINVAL, "KTLI_URING_TLS_KEY", DRIVE, set("CERT", path("other.pem")), NULL);
+	expect(EINVAL, "KTLI_URING_TLS_CERT", DRIVE, set("CERT", path("other.pem")), set("KEY", path("drive.key")));
 
 	shell("rm -r %s", dir);
 	return 0;
