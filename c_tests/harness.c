@@ -333,12 +333,45 @@ void *open_session(void)
 	return dh;
 }
 
+/* The port of the program that takes TLS off (see run.sh), or NULL. */
+static const char *terminator(void)
+{
+	return getenv("KTLI_TEST_TLS");
+}
+
+bool over_tls(void)
+{
+	return terminator() != NULL;
+}
+
+/* Where what is at this port is had: at the same one, or over TLS at another. */
+static int outside(int port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	sigset_t all, before;
+	char text[16] = "";
+	int fd;
+
+	if (!over_tls())
+		return port;
+	sigfillset(&all);
+	CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+	address.sin_port = htons((uint16_t)atoi(terminator()));
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+	CHECK(dprintf(fd, "%d\n", port) > 0);
+	CHECK(recv(fd, text, sizeof(text) - 1, MSG_WAITALL) > 0);
+	close(fd);
+	CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+	return atoi(text);
+}
+
 int connect_to(void *dh, int port)
 {
 	char text[16];
 
-	snprintf(text, sizeof(text), "%d", port);
-	return uring_fns.ktli_dfns_connect(dh, "127.0.0.1", text, 0);
+	snprintf(text, sizeof(text), "%d", outside(port));
+	return uring_fns.ktli_dfns_connect(dh, "127.0.0.1", text, over_tls());
 }
 
 void *connected(struct peer *peer)
@@ -397,6 +430,7 @@ int receive_bytes(void *dh, void *to, size_t count)
 
 int find_socket(int port)
 {
+	port = outside(port);
 	for (int fd = 0; fd < 1024; fd++) {
 		struct sockaddr_storage address;
 		socklen_t length = sizeof(address);

@@ -89,6 +89,7 @@ void begin(void);        /* first thing in main: the watchdog */
 bool slow(void);         /* KTLI_TEST_SLOW: under valgrind, say; fewer rounds, no CPU limits */
 bool emulated(void);     /* KTLI_TEST_SLOW=emulated: the processors are; time stands still in any place */
 bool on_valgrind(void);  /* KTLI_TEST_SLOW=valgrind: some things it cannot know or bear */
+bool over_tls(void);     /* KTLI_TEST_TLS: `connect_to` connects over TLS */
 int rounds(int count);   /* that many, or a tenth of it on a slow run */
 double now(void);        /* monotonic clock, in seconds */
 double thread_cpu(void); /* CPU time of this thread, in seconds */

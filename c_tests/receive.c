@@ -278,7 +278,7 @@ int main(void)
 	slow_value();
 	end_inside();
 	wrong_vectors();
-	if (!on_valgrind()) /* to which such a vector is an error */
+	if (!on_valgrind() && !over_tls()) /* the first takes such a vector for an error, the second copies from it */
 		missing_memory();
 	unchanged_vectors();
 	return 0;

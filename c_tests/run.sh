@@ -171,6 +171,37 @@ canary() {
 	record asan_canary static $status "$output"
 }
 
+# The tests of what holds for any connection, again over TLS, with both versions: between driver and peer there is a
+# program that takes TLS off (tools/client/src/bin/ktli-terminator.rs). The others look at what the driver asks of the
+# kernel, or at what sockets hold.
+over_tls() {
+	local ports=() version port all=("${programs[@]}")
+	mapfile -t programs < <(printf '%s\n' "${all[@]}" | grep -xE "$any_connection")
+	[ ${#programs[@]} -gt 0 ] || return 0
+	if ! [ -x "$libraries/ktli-terminator" ]; then
+		echo "there is no ktli-terminator (cargo build --release -p ktli-client)" >"$build/over_tls.out"
+		record over_tls shared 77 "$build/over_tls.out"
+		return
+	fi
+	for version in 1.2 1.3; do
+		: >"$build/terminator.$version"
+		"$libraries/ktli-terminator" $version >"$build/terminator.$version" &
+		terminators+=($!)
+		# `run` waits for all jobs.
+		disown
+		trap 'kill "${terminators[@]}"' EXIT
+		until read -r port <"$build/terminator.$version"; do
+			kill -0 "${terminators[-1]}" || exit 1
+			sleep 0.05
+		done
+		ports+=("$port")
+	done
+	run tls12-uring shared KTLI_URING_BACKEND=uring "KTLI_TEST_TLS=${ports[0]}"
+	run tls13-uring shared KTLI_URING_BACKEND=uring "KTLI_TEST_TLS=${ports[1]}"
+	run tls13-socket shared KTLI_URING_BACKEND=socket "KTLI_TEST_TLS=${ports[1]}"
+	programs=("${all[@]}")
+}
+
 # A mode for each line of the file, that is not a comment.
 run_modes() {
 	local mode link variables
@@ -180,7 +211,10 @@ run_modes() {
 	done < <(grep -v '^#' "$here/modes")
 }
 
-unset KTLI_URING_BACKEND KTLI_URING_SQPOLL KTLI_URING_LOG KTLI_URING_FEATURES
+any_connection='blocked_drive|close_race|cut_requests|disconnect|flush_on_exit'
+any_connection+='|handles|interrupted|killed|poll|race|receive|send_error|send_timeout|signals|sizes'
+any_connection+='|session|stopped_reader|threads'
+unset KTLI_TEST_TLS KTLI_URING_BACKEND KTLI_URING_SQPOLL KTLI_URING_LOG KTLI_URING_FEATURES
 case $kind in
 build)
 	compile shared
@@ -192,6 +226,7 @@ plain)
 	compile shared
 	compile static
 	run_modes
+	over_tls
 	;;
 valgrind)
 	command -v valgrind >/dev/null || { echo "valgrind is not installed (package: valgrind)" >&2; exit 1; }

@@ -138,7 +138,11 @@ impl Receive {
                     // The sender's half may have killed the connection: what has not come yet will not.
                     if self.connection.receive_error().is_some() && !self.framing.is_whole(self.ahead.bytes())
                     {
-                        return Polled::Over;
+                        // What has come may not be decrypted yet.
+                        match self.open() {
+                            Ok(true) => continue,
+                            _ => return Polled::Over,
+                        }
                     }
                     counters.poll_hits.add(hit.into());
                     return Polled::Ready;
@@ -149,13 +153,10 @@ impl Receive {
                     return Polled::Over;
                 }
             };
-            if self.connection.receive_error().is_some() {
-                return Polled::Over;
-            }
             match self.open() {
-                Ok(false) => {}
                 Ok(true) => continue,
-                Err(_) => return Polled::Over,
+                Ok(false) if self.connection.receive_error().is_none() => {}
+                _ => return Polled::Over,
             }
             hit = false;
             let slept = if self.idle { self.sleep_through(deadline) } else { Slept::Not };
@@ -285,11 +286,11 @@ impl Receive {
             if self.connection.is_leaving() {
                 return Err(Errno::CONNABORTED);
             }
-            if let Some(errno) = self.connection.receive_error() {
-                return Err(errno);
-            }
             if self.open()? {
                 continue;
+            }
+            if let Some(errno) = self.connection.receive_error() {
+                return Err(errno);
             }
             hit = false;
             // Only what belongs to the current message: the PDU behind it has to be looked at.
