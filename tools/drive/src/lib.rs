@@ -53,4 +53,5 @@ pub use config::{Config, Identity, MAX_VALUE_SIZE_CEILING, Tls, TlsFiles};
 pub use drive::{ConnectionInfo, Delivered, Drive};
 pub use faults::Faults;
 pub use messages::Messages;
+pub use peer::client_config;
 pub use statistics::{Connections, Operation, Statistics};

@@ -3,6 +3,7 @@
 mod common;
 mod peers;
 
+use common::secure::{SecureClient, start_tls};
 use common::{Client, start, start_with, wait_until};
 use kinetic_drive::Config;
 use kinetic_drive::protocol::{
@@ -36,6 +37,30 @@ fn entries_arrive_as_they_are() {
     let statistics = &answer.get_log().unwrap().statistics;
     let line = statistics.iter().find(|line| line.message_type() == MessageType::PeerToPeerPush).unwrap();
     assert_eq!((line.count(), line.bytes()), (1, 2 << 20));
+}
+
+#[test]
+fn entries_arrive_over_tls() {
+    let source = start();
+    let mut from = Client::connect(&source);
+    let target = start_tls();
+    let peer = Peer { tls: Some(true), ..peer(target.tls_addr().unwrap()) };
+    let large: Vec<u8> = (0..1 << 20).map(|n| (n % 241) as u8).collect();
+    from.put(b"1", &large);
+    from.put(b"2", b"small");
+    // And from there to itself, over TLS, too.
+    let on = PeerOperation { peer: Some(peer.clone()), pushes: vec![entry(b"1")], all_succeeded: None };
+    let renamed = Push { new_key: Some("other".into()), next: Some(on), ..entry(b"1") };
+    let pushes = vec![entry(b"1"), entry(b"2"), renamed];
+    let operation = PeerOperation { peer: Some(peer), pushes, all_succeeded: None };
+    let all = vec![StatusCode::Success; 3];
+    assert_eq!(push(&mut from, operation), (StatusCode::Success, all, true));
+    let mut there = SecureClient::connect(&target);
+    for (key, value) in [(&b"1"[..], &large[..]), (b"2", b"small"), (b"other", &large)] {
+        let (status, got) = there.get(key);
+        assert!(status == StatusCode::Success && got == value, "{key:?}");
+    }
+    assert_eq!(target.statistics().protocol_errors, 0);
 }
 
 #[test]

@@ -213,15 +213,15 @@ fn what_is_said_of_entries_sent_on_is_bounded() {
 }
 
 #[test]
-fn there_is_no_tls() {
-    let [(_source, mut from), (target, _)] = two();
+fn who_does_not_speak_tls_gets_nothing() {
+    let [(_source, mut from), (target, mut there)] = two();
     from.put(b"1", b"value");
-    let tls = Peer { tls: Some(true), ..peer(target.local_addr()) };
-    let operation = PeerOperation { peer: Some(tls), pushes: vec![entry(b"1")], all_succeeded: None };
+    let plain = Peer { tls: Some(true), ..peer(target.local_addr()) };
+    let operation = PeerOperation { peer: Some(plain), pushes: vec![entry(b"1")], all_succeeded: None };
     let request = from.builder.push(operation);
     let (answer, _) = from.ask(&request, b"");
     assert_eq!(answer.status(), REMOTE);
-    assert!(answer.status_message().contains("TLS"), "{}", answer.status_message());
+    assert_eq!(there.get(b"1").0, StatusCode::NotFound);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The drive as a client of another drive.
 
+mod anyone;
 mod lookup;
 mod stream;
 
@@ -15,6 +16,7 @@ use crate::protocol::{
 use crate::text::shorten;
 use stream::Stream;
 
+pub use anyone::client_config;
 pub(crate) use lookup::Lookups;
 
 /// The longest message that is taken from another drive, in bytes.
@@ -51,13 +53,10 @@ impl<'a> Link<'a> {
         patience: &'a Patience<'a>,
         lookups: &Lookups,
     ) -> io::Result<Self> {
-        if peer.tls() {
-            return Err(io::Error::other("TLS is not supported"));
-        }
         // Checked by whoever made the request out.
         let port = u16::try_from(peer.port()).map_err(io::Error::other)?;
         let addresses = lookups.find(peer.hostname(), port, patience)?;
-        let stream = Stream::connect(&addresses, patience)?;
+        let stream = Stream::connect(&addresses, peer.tls(), patience)?;
         let builder = RequestBuilder {
             connection_id: 0,
             sequence: 1,
