@@ -137,7 +137,79 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustls::{
+        ClientConfig, ClientConnection, ServerConfig, ServerConnection, SupportedProtocolVersion,
+        pki_types::PrivatePkcs8KeyDer,
+        server::{ClientHello, ResolvesServerCert},
+        sign::CertifiedKey,
+        version::{TLS12, TLS13},
+    };
+
     use super::*;
+
+    /// Shows one certificate and signs with a key that may be another's.
+    #[derive(Debug)]
+    struct Shown(Arc<CertifiedKey>);
+
+    impl ResolvesServerCert for Shown {
+        fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            Some(Arc::clone(&self.0))
+        }
+    }
+
+    /// What a client with this verifier says to a server that shows this.
+    fn shake_hands(
+        verifier: Pinned,
+        shown: CertifiedKey,
+        version: &'static SupportedProtocolVersion,
+    ) -> Result<(), Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[version])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Shown(Arc::new(shown))));
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        let mut server = ServerConnection::new(Arc::new(server))?;
+        let mut client = ClientConnection::new(Arc::new(client), "drive".try_into().unwrap())?;
+        while client.is_handshaking() {
+            let mut bytes = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut bytes).unwrap();
+            }
+            server.read_tls(&mut &bytes[..]).unwrap();
+            server.process_new_packets()?;
+            bytes.clear();
+            while server.wants_write() {
+                server.write_tls(&mut bytes).unwrap();
+            }
+            client.read_tls(&mut &bytes[..]).unwrap();
+            client.process_new_packets()?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_nobodys() {
+        let provider = rustls::crypto::ring::default_provider();
+        let [drive, other] = [(); 2].map(|()| {
+            let made = rcgen::generate_simple_self_signed(["drive".to_owned()]).unwrap();
+            let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+            (made.cert.der().clone(), provider.key_provider.load_private_key(key.into()).unwrap())
+        });
+        let key = ParsedCertificate::try_from(&drive.0).unwrap().subject_public_key_info();
+        let pin = hash(&SHA256, &key).as_ref().try_into().unwrap();
+        for version in [&TLS12, &TLS13] {
+            let verifier = || Pinned::new(pin, Arc::new(Anyone::new(&provider)), &provider);
+            let shown = |key: &(_, _)| CertifiedKey::new(vec![drive.0.clone()], Arc::clone(&key.1));
+            assert_eq!(shake_hands(verifier(), shown(&drive), version), Ok(()));
+            let refused = shake_hands(verifier(), shown(&other), version);
+            assert_eq!(refused, Err(CertificateError::BadSignature.into()));
+        }
+    }
 
     #[test]
     fn digests_are_read_as_openssl_prints_them() {
