@@ -1,17 +1,21 @@
 //! The bare peer: it knows frames and nothing else, so that it is never what is measured.
 //!
 //! It runs in a process of its own, a thread for each connection. What one read has brought is answered with
-//! one write.
+//! one write. A connection whose first byte is one of TLS gets TLS.
 
 use std::{
     io::{self, IoSlice, Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
+    sync::Arc,
     thread,
 };
 
-use kinetic_drive::protocol::{PDU_SIZE, Pdu};
+use kinetic_drive::protocol::{MAGIC, PDU_SIZE, Pdu};
 
-use crate::{cpu, frame};
+use crate::{
+    cpu, frame,
+    secure::{self, Secure},
+};
 
 /// How much is read at a time.
 const READ: usize = 256 << 10;
@@ -30,15 +34,25 @@ pub fn serve(port: u16, pin: Option<usize>) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     println!("listening on {}", listener.local_addr()?);
     let value: &'static [u8] = vec![0x56; LARGEST].leak();
+    let tls = secure::config()?;
     loop {
         let (stream, _) = listener.accept()?;
+        let tls = Arc::clone(&tls);
         // A client that goes away ends its thread, and nothing else.
-        thread::Builder::new().stack_size(128 << 10).spawn(move || connection(&stream, value))?;
+        thread::Builder::new().stack_size(128 << 10).spawn(move || {
+            stream.set_nodelay(true)?;
+            let mut first = [0];
+            stream.peek(&mut first)?;
+            if first[0] == MAGIC {
+                connection(stream, value)
+            } else {
+                connection(Secure::accept(stream, tls)?, value)
+            }
+        })?;
     }
 }
 
-fn connection(mut stream: &TcpStream, value: &'static [u8]) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+fn connection(mut stream: impl Read + Write, value: &'static [u8]) -> io::Result<()> {
     let mut buffer = vec![0; READ];
     let mut end = 0;
     // Bytes of a value that are still to come, and the answer that is to follow them.
@@ -60,7 +74,7 @@ fn connection(mut stream: &TcpStream, value: &'static [u8]) -> io::Result<()> {
                 break;
             }
             if let Some(back) = owed.take() {
-                answers.push(back, stream)?;
+                answers.push(back, &mut stream)?;
             }
             let rest = &buffer[start..end];
             let Some(header) = rest.first_chunk() else { break };
@@ -76,7 +90,7 @@ fn connection(mut stream: &TcpStream, value: &'static [u8]) -> io::Result<()> {
         }
         buffer.copy_within(start..end, 0);
         end -= start;
-        answers.flush(stream)?;
+        answers.flush(&mut stream)?;
     }
 }
 
@@ -88,7 +102,7 @@ struct Answers {
 
 impl Answers {
     /// Adds an answer with a value of `size` bytes.
-    fn push(&mut self, size: usize, stream: &TcpStream) -> io::Result<()> {
+    fn push(&mut self, size: usize, stream: &mut impl Write) -> io::Result<()> {
         self.inline.extend_from_slice(&frame::answer(size));
         let value = &self.value[..size];
         if size <= INLINE {
@@ -104,7 +118,7 @@ impl Answers {
         Ok(())
     }
 
-    fn flush(&mut self, mut stream: &TcpStream) -> io::Result<()> {
+    fn flush(&mut self, stream: &mut impl Write) -> io::Result<()> {
         if !self.inline.is_empty() {
             stream.write_all(&self.inline)?;
             self.inline.clear();
@@ -113,7 +127,7 @@ impl Answers {
     }
 }
 
-fn write_all(mut stream: &TcpStream, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+fn write_all(stream: &mut impl Write, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
     while !slices.is_empty() {
         let count = stream.write_vectored(slices)?;
         IoSlice::advance_slices(&mut slices, count);

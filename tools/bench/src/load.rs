@@ -44,6 +44,8 @@ pub struct Work {
     pub time: Duration,
     /// The peer is a real drive, and gets real requests.
     pub real: bool,
+    /// Over TLS.
+    pub tls: bool,
 }
 
 /// What a run shows.
@@ -105,7 +107,7 @@ pub fn run(driver: Driver, peer: &Peer, work: Work) -> io::Result<Run> {
     let mut threads = Vec::new();
     for number in 0..work.connections {
         let handle = driver.open()?;
-        handle.connect(peer.address)?;
+        handle.connect_with(&peer.address.ip().to_string(), peer.address.port(), work.tls)?;
         let connection = Arc::new(Connection {
             handle,
             credits: Credits::new(0),

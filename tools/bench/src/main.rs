@@ -15,6 +15,7 @@ mod plan;
 mod progress;
 mod report;
 mod results;
+mod secure;
 mod subject;
 
 use std::{
@@ -193,6 +194,7 @@ impl Points {
                                     warm_up: Duration::from_millis(50 + connections as u64 / 5),
                                     time: Duration::from_millis(self.time),
                                     real: self.real,
+                                    tls: false,
                                 },
                                 pinned: self.pinned,
                                 subject: find(driver)?,

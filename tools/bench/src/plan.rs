@@ -82,6 +82,11 @@ pub fn full() -> Vec<Task> {
         for size in [4 << 10, 64 << 10, 1 << 20] {
             let drive = stock(Section::Drive, operation, size, 32);
             tasks.push(Task { work: Work { real: true, ..drive.work }, ..drive });
+            for outstanding in [1, 32] {
+                let subject = by_name("tls").expect("the plan names drivers that there are");
+                let at = stock(Section::Tls, operation, size, outstanding);
+                tasks.push(Task { subject, baseline: DEFAULT, ..at });
+            }
         }
     }
     tasks
@@ -114,7 +119,7 @@ fn task(pace: Pace, section: Section, operation: Operation, size: usize, outstan
     let time = pace.time / pairs;
     Task {
         section,
-        work: Work { operation, size, outstanding, connections: 1, warm_up, time, real: false },
+        work: Work { operation, size, outstanding, connections: 1, warm_up, time, real: false, tls: false },
         pinned: false,
         subject: DEFAULT,
         baseline: STOCK_FLOW,

@@ -48,6 +48,8 @@ pub enum Section {
     Buffers,
     /// Against kinetic-drive in the place of the bare peer.
     Drive,
+    /// Over TLS, against plain connections.
+    Tls,
 }
 
 /// What is asked of the peer.

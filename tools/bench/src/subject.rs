@@ -28,6 +28,8 @@ pub struct Subject {
 enum Kind {
     /// This driver, with the default options changed so.
     Uring(fn(&mut ktli_uring_config)),
+    /// This driver with the default options, over TLS.
+    Tls,
     Stock,
     Floor,
 }
@@ -46,6 +48,7 @@ pub const ALL: &[Subject] = &[
     DEFAULT,
     STOCK_FLOW,
     Subject { name: "floor", kind: Kind::Floor },
+    Subject { name: "tls", kind: Kind::Tls },
     uring("socket", |config| config.backend = KTLI_URING_BACKEND_SOCKET),
     uring("spin", |config| config.spin = 60),
     uring("sqpoll", |config| config.sqpoll = 1),
@@ -70,9 +73,14 @@ pub fn by_name(name: &str) -> Option<Subject> {
 impl Subject {
     /// Does the work once.
     pub fn run(&self, peer: &Peer, work: Work) -> io::Result<Run> {
+        let work = Work { tls: matches!(self.kind, Kind::Tls), ..work };
         let driver = match self.kind {
             Kind::Uring(change) => {
                 configure(change)?;
+                URING
+            }
+            Kind::Tls => {
+                configure(|_| {})?;
                 URING
             }
             Kind::Stock => STOCK,

@@ -8,13 +8,18 @@ use super::{
 };
 use crate::results::{Point, Results, Section};
 
-const SECTIONS: [(Section, &str, &str); 6] = [
+const SECTIONS: [(Section, &str, &str); 7] = [
     (Section::Grid, "Sizes and requests outstanding", "by operation, value size and requests outstanding"),
     (Section::Pinned, "Pinned", "with the client on one core and the peer on another"),
     (Section::Drivers, "Other drivers and options", "at chosen points"),
     (Section::Connections, "Connections", "by number of connections"),
     (Section::Buffers, "Socket buffers", "by size of the socket's buffers"),
     (Section::Drive, "With kinetic-drive", "with kinetic-drive in the place of the bare peer"),
+    (
+        Section::Tls,
+        "TLS",
+        "by operation, value size and requests outstanding, with a bare peer that has TLS, too",
+    ),
 ];
 
 const LEGEND: &str = "\
