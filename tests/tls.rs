@@ -334,6 +334,7 @@ fn garbage_and_oversized_records_end_the_connection() {
                     let _ = stream.sock.read_to_end(&mut rest);
                 });
                 receive(&handle, &message);
+                assert_eq!(handle.receive([&mut [0; PDU_SIZE]]).unwrap_err().raw_os_error(), PROTO);
                 let begun = Instant::now();
                 while handle.send(&[b"x"]).is_ok() {
                     assert!(!handle.poll(20).unwrap());
