@@ -95,67 +95,67 @@ extern struct ktli_driver_fns uring_fns;
 // Log level: everything.
 #define KTLI_URING_LOG_TRACE 5
 
-// `ktli_uring_config.features_off`: single_issuer (Linux 6.0).
+// `ktli_uring_config.features_off`: `single_issuer` (Linux 6.0).
 #define KTLI_URING_FEATURE_SINGLE_ISSUER (1 << 0)
 
-// `ktli_uring_config.features_off`: defer_taskrun (Linux 6.1).
+// `ktli_uring_config.features_off`: `defer_taskrun` (Linux 6.1).
 #define KTLI_URING_FEATURE_DEFER_TASKRUN (1 << 1)
 
-// `ktli_uring_config.features_off`: coop_taskrun (Linux 5.19).
+// `ktli_uring_config.features_off`: `coop_taskrun` (Linux 5.19).
 #define KTLI_URING_FEATURE_COOP_TASKRUN (1 << 2)
 
-// `ktli_uring_config.features_off`: taskrun_flag (Linux 5.19).
+// `ktli_uring_config.features_off`: `taskrun_flag` (Linux 5.19).
 #define KTLI_URING_FEATURE_TASKRUN_FLAG (1 << 3)
 
-// `ktli_uring_config.features_off`: submit_all (Linux 5.18).
+// `ktli_uring_config.features_off`: `submit_all` (Linux 5.18).
 #define KTLI_URING_FEATURE_SUBMIT_ALL (1 << 4)
 
-// `ktli_uring_config.features_off`: sqpoll (Linux 5.1).
+// `ktli_uring_config.features_off`: `sqpoll` (Linux 5.1).
 #define KTLI_URING_FEATURE_SQPOLL (1 << 5)
 
-// `ktli_uring_config.features_off`: nodrop (Linux 5.5).
+// `ktli_uring_config.features_off`: `nodrop` (Linux 5.5).
 #define KTLI_URING_FEATURE_NODROP (1 << 6)
 
-// `ktli_uring_config.features_off`: submit_stable (Linux 5.5).
+// `ktli_uring_config.features_off`: `submit_stable` (Linux 5.5).
 #define KTLI_URING_FEATURE_SUBMIT_STABLE (1 << 7)
 
-// `ktli_uring_config.features_off`: fast_poll (Linux 5.7).
+// `ktli_uring_config.features_off`: `fast_poll` (Linux 5.7).
 #define KTLI_URING_FEATURE_FAST_POLL (1 << 8)
 
-// `ktli_uring_config.features_off`: ext_arg (Linux 5.11).
+// `ktli_uring_config.features_off`: `ext_arg` (Linux 5.11).
 #define KTLI_URING_FEATURE_EXT_ARG (1 << 9)
 
-// `ktli_uring_config.features_off`: multishot_poll (Linux 5.13).
+// `ktli_uring_config.features_off`: `multishot_poll` (Linux 5.13).
 #define KTLI_URING_FEATURE_MULTISHOT_POLL (1 << 10)
 
-// `ktli_uring_config.features_off`: probe (Linux 5.6).
+// `ktli_uring_config.features_off`: `probe` (Linux 5.6).
 #define KTLI_URING_FEATURE_PROBE (1 << 11)
 
-// `ktli_uring_config.features_off`: register_files (Linux 5.1).
+// `ktli_uring_config.features_off`: `register_files` (Linux 5.1).
 #define KTLI_URING_FEATURE_REGISTER_FILES (1 << 12)
 
-// `ktli_uring_config.features_off`: sendmsg (Linux 5.3).
+// `ktli_uring_config.features_off`: `sendmsg` (Linux 5.3).
 #define KTLI_URING_FEATURE_SENDMSG (1 << 13)
 
-// `ktli_uring_config.features_off`: send (Linux 5.6).
+// `ktli_uring_config.features_off`: `send` (Linux 5.6).
 #define KTLI_URING_FEATURE_SEND (1 << 14)
 
-// `ktli_uring_config.features_off`: recv (Linux 5.6).
+// `ktli_uring_config.features_off`: `recv` (Linux 5.6).
 #define KTLI_URING_FEATURE_RECV (1 << 15)
 
-// `ktli_uring_config.features_off`: poll_add (Linux 5.1).
+// `ktli_uring_config.features_off`: `poll_add` (Linux 5.1).
 #define KTLI_URING_FEATURE_POLL_ADD (1 << 16)
 
-// `ktli_uring_config.features_off`: async_cancel (Linux 5.5).
+// `ktli_uring_config.features_off`: `async_cancel` (Linux 5.5).
 #define KTLI_URING_FEATURE_ASYNC_CANCEL (1 << 17)
 
-// `ktli_uring_config.features_off`: write (Linux 5.6).
+// `ktli_uring_config.features_off`: `write` (Linux 5.6).
 #define KTLI_URING_FEATURE_WRITE (1 << 18)
 
-// `ktli_uring_config.features_off`: sendmsg_zc (Linux 6.1).
+// `ktli_uring_config.features_off`: `sendmsg_zc` (Linux 6.1).
 #define KTLI_URING_FEATURE_SENDMSG_ZC (1 << 19)
 
-// `ktli_uring_config.features_off`: cancel_result (Linux 6.1).
+// `ktli_uring_config.features_off`: `cancel_result` (Linux 6.1).
 #define KTLI_URING_FEATURE_CANCEL_RESULT (1 << 20)
 
 // The options. The same as the environment's, which beat them.
@@ -166,11 +166,11 @@ extern struct ktli_driver_fns uring_fns;
 struct ktli_uring_config {
   // Size of this structure in bytes, as the program knows it.
   size_t size;
-  // One of KTLI_URING_BACKEND_*.
+  // One of `KTLI_URING_BACKEND_*`.
   int32_t backend;
-  // One of KTLI_URING_FRAMING_*.
+  // One of `KTLI_URING_FRAMING_*`.
   int32_t framing;
-  // One of KTLI_URING_HANGUP_*.
+  // One of `KTLI_URING_HANGUP_*`.
   int32_t hangup;
   // Bytes to ask of the kernel as send buffer, 1 to 16 MiB.
   uint32_t send_buffer;
@@ -190,22 +190,22 @@ struct ktli_uring_config {
   int32_t sqpoll_cpu;
   // Microseconds that a receiver looks for the next message before it sleeps, 0 to 1,000.
   uint32_t spin;
-  // One of KTLI_URING_SEND_*. All but KTLI_URING_SEND_AUTO are for measuring: the whole message has left
+  // One of `KTLI_URING_SEND_*`. All but `KTLI_URING_SEND_AUTO` are for measuring: the whole message has left
   // when send returns, so the answer may come before that, and an unmodified libkinetic may then write
   // to a request that it has freed.
   int32_t send_strategy;
   // Messages of at least this many bytes, 16 KiB to 64 MiB, are sent without a copy if they are not staged
-  // (with KTLI_URING_SEND_AUTO those above 32 KiB); send then returns when the drive has acknowledged
+  // (with `KTLI_URING_SEND_AUTO` those above 32 KiB); send then returns when the drive has acknowledged
   // them. 0: none.
   uint32_t zero_copy;
   // 1: when a connection ends, what it has done is printed to stderr.
   int32_t stats;
-  // KTLI_URING_FEATURE_* bits: features of io_uring that are not to be used, as if the kernel did not have them.
+  // `KTLI_URING_FEATURE_*` bits: features of io_uring that are not to be used, as if the kernel did not have them.
   // For testing; what happens without each tells docs/kernel-features.md.
   uint64_t features_off;
 };
 
-// Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the
+// Receives one log line, terminated and without a line end, with its level (`KTLI_URING_LOG_*`) and the
 // pointer that was given with it. Called from any thread that is inside the library, and from the
 // library's own; the text is gone after the return. It must not call the library.
 typedef void (*ktli_uring_log_fn)(int level, const char *text, void *context);
@@ -228,11 +228,11 @@ struct ktli_uring_statistics {
   uint64_t messages_sent;
   // Their bytes.
   uint64_t bytes_sent;
-  // Messages of which receive handed out the last byte; with KTLI_URING_FRAMING=none calls of receive.
+  // Messages of which receive handed out the last byte; with `KTLI_URING_FRAMING=none` calls of receive.
   uint64_t messages_received;
   // Bytes that receive handed out.
   uint64_t bytes_received;
-  // The sender's calls of io_uring_enter(2).
+  // The sender's calls of `io_uring_enter(2)`.
   uint64_t sender_enters;
   // The sender's calls of sendmsg(2).
   uint64_t sender_sendmsgs;
@@ -240,7 +240,7 @@ struct ktli_uring_statistics {
   uint64_t sender_polls;
   // The sender's writes to the eventfd that wakes the receiver.
   uint64_t sender_wake_writes;
-  // The receiver's calls of io_uring_enter(2).
+  // The receiver's calls of `io_uring_enter(2)`.
   uint64_t receiver_enters;
   // The receiver's calls of sendmsg(2).
   uint64_t receiver_sendmsgs;
@@ -251,7 +251,7 @@ struct ktli_uring_statistics {
   // The receiver's reads from the eventfd.
   uint64_t receiver_wake_reads;
   // The receiver's yields and short sleeps: while the sender was staging a message, or had not let go of the request
-  // whose answer is there; between two looks with KTLI_URING_SPIN.
+  // whose answer is there; between two looks with `KTLI_URING_SPIN`.
   uint64_t receiver_pauses;
   // The others' calls of sendmsg(2).
   uint64_t other_sendmsgs;
@@ -310,15 +310,15 @@ struct ktli_uring_statistics {
   uint64_t direct_receives;
   // Bytes that came in them.
   uint64_t direct_received_bytes;
-  // The sender's calls of clock_gettime(2), for its CPU time.
+  // The sender's calls of `clock_gettime(2)`, for its CPU time.
   uint64_t sender_clock_gettimes;
-  // The sender's yields and short sleeps. None but with KTLI_URING_SEND=chunked, or where something has failed.
+  // The sender's yields and short sleeps. None but with `KTLI_URING_SEND=chunked`, or where something has failed.
   uint64_t sender_pauses;
   // The sender's calls of gettid(2), one for each thread that sends.
   uint64_t sender_rare_calls;
   // The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for.
   uint64_t receiver_setsockopts;
-  // The receiver's calls of clock_gettime(2), for the sender's CPU time.
+  // The receiver's calls of `clock_gettime(2)`, for the sender's CPU time.
   uint64_t receiver_clock_gettimes;
   // The receiver's calls of gettid(2), one for each thread that receives, and of madvise(2), where a session is
   // idle.
@@ -338,7 +338,7 @@ extern "C" {
 // Opens a session, which is not connected yet.
 //
 // Returns a handle, which is a number and not an address, or NULL with errno: EMFILE when 65,536
-// sessions are open; the kernel's reason (ENOSYS, EPERM, ENOMEM) when KTLI_URING_BACKEND is `uring`
+// sessions are open; the kernel's reason (ENOSYS, EPERM, ENOMEM) when `KTLI_URING_BACKEND` is `uring`
 // and io_uring cannot be had.
 //
 // Any thread. The session is the caller's until `ktli_uring_close`.
@@ -353,13 +353,13 @@ void *ktli_uring_open(void);
 int ktli_uring_close(void *dh);
 
 // Connects a session over TCP to `host` (a name or an IPv4 or IPv6 address) and `port` (a number or a
-// service's name), over TLS 1.2 or 1.3 if `usetls` is not 0, waiting at most for KTLI_URING_CONNECT_TIMEOUT. The
+// service's name), over TLS 1.2 or 1.3 if `usetls` is not 0, waiting at most for `KTLI_URING_CONNECT_TIMEOUT`. The
 // resolver's own time is extra.
 //
 // Returns 0, or -1 with errno: EINVAL for a NULL argument, EBADF for a handle that is not open,
 // EISCONN when it is connected, EALREADY while another thread connects or disconnects it,
 // EHOSTUNREACH when the name is not known, ETIMEDOUT, ECONNREFUSED or what else the kernel says, ECONNABORTED when
-// another thread disconnected it. With `usetls`: EINVAL when a KTLI_URING_TLS_ variable or a file that it names cannot
+// another thread disconnected it. With `usetls`: EINVAL when a `KTLI_URING_TLS_` variable or a file that it names cannot
 // be used, EPROTO when there is no agreement with the peer, EACCES when its certificate is refused, EPROTONOSUPPORT in
 // a build without TLS.
 //
@@ -370,23 +370,23 @@ int ktli_uring_close(void *dh);
 int ktli_uring_connect(void *dh, char *host, char *port, int usetls);
 
 // Disconnects a session: sends what was accepted, closes the sending direction, reads until the drive
-// has closed its own, for at most KTLI_URING_LINGER together, and closes the socket. On a dead
+// has closed its own, for at most `KTLI_URING_LINGER` together, and closes the socket. On a dead
 // connection it does not wait. The session can be connected again.
 //
 // Returns 0, also when there is nothing to disconnect, or -1 with errno: EINVAL for NULL, EBADF for a
 // handle that is not open.
 //
 // Any thread, also while others are inside `send` or `receive`, which then fail with ECONNABORTED or
-// ENOTCONN within 100 ms (a `send` without a copy, see KTLI_URING_ZC, within KTLI_URING_LINGER if that is
+// ENOTCONN within 100 ms (a `send` without a copy, see `KTLI_URING_ZC`, within `KTLI_URING_LINGER` if that is
 // longer), or inside `poll`, which waits for its time-out.
 int ktli_uring_disconnect(void *dh);
 
 // Sends a message: all bytes of the `msgcnt` entries of `msg`, in order.
 //
 // Returns their number, or -1 with errno; never a part. EINVAL for NULL or a negative count, EBADF for
-// a handle that is not open, ENOTCONN when it is not connected, EFAULT, EMSGSIZE for more than INT_MAX
+// a handle that is not open, ENOTCONN when it is not connected, EFAULT, EMSGSIZE for more than `INT_MAX`
 // bytes, EBUSY while another thread is inside `send` of this session, ETIMEDOUT after
-// KTLI_URING_SEND_TIMEOUT (the connection is dead then), ECONNABORTED when it was disconnected
+// `KTLI_URING_SEND_TIMEOUT` (the connection is dead then), ECONNABORTED when it was disconnected
 // meanwhile, ENOMEM, or what the kernel said of the connection, which also later sends then fail with.
 //
 // A success means that the message was accepted, not that it has left: where many are outstanding, the thread
@@ -395,7 +395,7 @@ int ktli_uring_disconnect(void *dh);
 // accepted and has not left; `disconnect`, `close` and exit do not, but for an exit by a signal handler that has
 // interrupted a call of this library.
 //
-// With KTLI_URING_ZC a large message has been acknowledged when `send` returns; one that is not in time is lost
+// With `KTLI_URING_ZC` a large message has been acknowledged when `send` returns; one that is not in time is lost
 // with the connection (ETIMEDOUT), even if all of it is on its way.
 //
 // One thread at a time. Vector and memory are the caller's and are not used after the return.
@@ -408,7 +408,7 @@ int ktli_uring_send(void *dh, struct kiovec *msg, int msgcnt);
 // takes.
 //
 // Returns their number, or -1 with errno; never a part. EINVAL for NULL or a negative count, EBADF for
-// a handle that is not open, ENOTCONN when it is not connected, EFAULT, EMSGSIZE for more than INT_MAX
+// a handle that is not open, ENOTCONN when it is not connected, EFAULT, EMSGSIZE for more than `INT_MAX`
 // bytes, EBUSY while another thread is inside `poll` or `receive` of this session, ECONNRESET when the
 // drive has closed the connection, ECONNABORTED when it was disconnected meanwhile, EPROTO when what
 // came is not a Kinetic PDU, ENOMEM, or what the kernel said of the connection.
@@ -426,7 +426,7 @@ int ktli_uring_receive(void *dh, struct kiovec *msg, int msgcnt);
 // Returns 1 when PDU, message and a small value are there as a whole, or all but a value that is large
 // (48 KiB or more) or a message too large to be buffered (256 KiB); 0 when the time has passed. On a
 // session that is not connected, dead or closed it waits for the time-out, too, and returns 0 (a
-// negative time-out is 1 s there unless the connection is dead), or with KTLI_URING_HANGUP=report and a
+// negative time-out is 1 s there unless the connection is dead), or with `KTLI_URING_HANGUP=report` and a
 // dead connection 1. -1 with errno only for a wrong use: EINVAL for NULL, EBADF for what never was a
 // handle, EBUSY while another thread is inside `poll` or `receive` of this session.
 //
@@ -454,7 +454,7 @@ int ktli_uring_get_config(struct ktli_uring_config *config);
 int ktli_uring_configure(const struct ktli_uring_config *config);
 
 // Sends log lines to `callback` from now on instead of stderr; NULL: to stderr again. Which levels there
-// are is KTLI_URING_LOG's matter. `context` is passed on and must stay valid.
+// are is `KTLI_URING_LOG`'s matter. `context` is passed on and must stay valid.
 //
 // Returns 0, or -1 with errno ENOMEM. Any thread; another thread may be inside the former callback when this returns.
 //

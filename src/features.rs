@@ -26,7 +26,7 @@ pub enum Feature {
     SubmitStable = 7,
     /// An operation on a socket that is not ready waits without a thread.
     FastPoll = 8,
-    /// io_uring_enter takes a time-out.
+    /// `io_uring_enter` takes a time-out.
     ExtArg = 9,
     /// A poll that stays armed.
     MultishotPoll = 10,
@@ -40,13 +40,13 @@ pub enum Feature {
     Send = 14,
     /// Operation RECV.
     Recv = 15,
-    /// Operation POLL_ADD.
+    /// Operation `POLL_ADD`.
     PollAdd = 16,
-    /// Operation ASYNC_CANCEL.
+    /// Operation `ASYNC_CANCEL`.
     AsyncCancel = 17,
     /// Operation WRITE.
     Write = 18,
-    /// Operation SENDMSG_ZC.
+    /// Operation `SENDMSG_ZC`.
     SendmsgZc = 19,
     /// The result of a cancelled transmission tells how much of it had left.
     CancelResult = 20,

@@ -1,4 +1,4 @@
-//! Whether to look a while for the next message before going to sleep for it: KTLI_URING_SPIN.
+//! Whether to look a while for the next message before going to sleep for it: `KTLI_URING_SPIN`.
 //!
 //! An idle processor takes 10 µs and more to wake up, several times for each request when only one is
 //! outstanding. A receiver that looks again and again saves that, and costs processor time. It gives way to other

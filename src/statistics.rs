@@ -60,7 +60,7 @@ pub struct Counters<C> {
     /// Their bytes.
     pub bytes: C,
 
-    /// Calls of io_uring_enter(2).
+    /// Calls of `io_uring_enter(2)`.
     pub enters: C,
     /// Calls of sendmsg(2).
     pub sendmsgs: C,
@@ -74,7 +74,7 @@ pub struct Counters<C> {
     pub wake_reads: C,
     /// Calls of setsockopt(2): low-water marks.
     pub setsockopts: C,
-    /// Calls of clock_gettime(2) for a thread's CPU time. (Other clocks are read without a system call.)
+    /// Calls of `clock_gettime(2)` for a thread's CPU time. (Other clocks are read without a system call.)
     pub clock_gettimes: C,
     /// Yields and naps.
     pub pauses: C,

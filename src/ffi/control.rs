@@ -64,11 +64,11 @@ pub const KTLI_URING_LOG_TRACE: i32 = 5;
 pub struct ktli_uring_config {
     /// Size of this structure in bytes, as the program knows it.
     pub size: usize,
-    /// One of KTLI_URING_BACKEND_*.
+    /// One of `KTLI_URING_BACKEND_*`.
     pub backend: i32,
-    /// One of KTLI_URING_FRAMING_*.
+    /// One of `KTLI_URING_FRAMING_*`.
     pub framing: i32,
-    /// One of KTLI_URING_HANGUP_*.
+    /// One of `KTLI_URING_HANGUP_*`.
     pub hangup: i32,
     /// Bytes to ask of the kernel as send buffer, 1 to 16 MiB.
     pub send_buffer: u32,
@@ -88,22 +88,22 @@ pub struct ktli_uring_config {
     pub sqpoll_cpu: i32,
     /// Microseconds that a receiver looks for the next message before it sleeps, 0 to 1,000.
     pub spin: u32,
-    /// One of KTLI_URING_SEND_*. All but KTLI_URING_SEND_AUTO are for measuring: the whole message has left
+    /// One of `KTLI_URING_SEND_*`. All but `KTLI_URING_SEND_AUTO` are for measuring: the whole message has left
     /// when send returns, so the answer may come before that, and an unmodified libkinetic may then write
     /// to a request that it has freed.
     pub send_strategy: i32,
     /// Messages of at least this many bytes, 16 KiB to 64 MiB, are sent without a copy if they are not staged
-    /// (with KTLI_URING_SEND_AUTO those above 32 KiB); send then returns when the drive has acknowledged
+    /// (with `KTLI_URING_SEND_AUTO` those above 32 KiB); send then returns when the drive has acknowledged
     /// them. 0: none.
     pub zero_copy: u32,
     /// 1: when a connection ends, what it has done is printed to stderr.
     pub stats: i32,
-    /// KTLI_URING_FEATURE_* bits: features of io_uring that are not to be used, as if the kernel did not have them.
+    /// `KTLI_URING_FEATURE_*` bits: features of io_uring that are not to be used, as if the kernel did not have them.
     /// For testing; what happens without each tells docs/kernel-features.md.
     pub features_off: u64,
 }
 
-/// Receives one log line, terminated and without a line end, with its level (KTLI_URING_LOG_*) and the
+/// Receives one log line, terminated and without a line end, with its level (`KTLI_URING_LOG_*`) and the
 /// pointer that was given with it. Called from any thread that is inside the library, and from the
 /// library's own; the text is gone after the return. It must not call the library.
 #[allow(non_camel_case_types, reason = "a C name")]
@@ -247,7 +247,7 @@ pub unsafe extern "C" fn ktli_uring_configure(config: *const ktli_uring_config) 
 }
 
 /// Sends log lines to `callback` from now on instead of stderr; NULL: to stderr again. Which levels there
-/// are is KTLI_URING_LOG's matter. `context` is passed on and must stay valid.
+/// are is `KTLI_URING_LOG`'s matter. `context` is passed on and must stay valid.
 ///
 /// Returns 0, or -1 with errno ENOMEM. Any thread; another thread may be inside the former callback when this returns.
 ///

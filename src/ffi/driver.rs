@@ -66,7 +66,7 @@ fn count(bytes: usize) -> Result<c_int, Errno> {
 /// Opens a session, which is not connected yet.
 ///
 /// Returns a handle, which is a number and not an address, or NULL with errno: EMFILE when 65,536
-/// sessions are open; the kernel's reason (ENOSYS, EPERM, ENOMEM) when KTLI_URING_BACKEND is `uring`
+/// sessions are open; the kernel's reason (ENOSYS, EPERM, ENOMEM) when `KTLI_URING_BACKEND` is `uring`
 /// and io_uring cannot be had.
 ///
 /// Any thread. The session is the caller's until `ktli_uring_close`.
@@ -118,13 +118,13 @@ pub extern "C" fn ktli_uring_close(dh: *mut c_void) -> c_int {
 }
 
 /// Connects a session over TCP to `host` (a name or an IPv4 or IPv6 address) and `port` (a number or a
-/// service's name), over TLS 1.2 or 1.3 if `usetls` is not 0, waiting at most for KTLI_URING_CONNECT_TIMEOUT. The
+/// service's name), over TLS 1.2 or 1.3 if `usetls` is not 0, waiting at most for `KTLI_URING_CONNECT_TIMEOUT`. The
 /// resolver's own time is extra.
 ///
 /// Returns 0, or -1 with errno: EINVAL for a NULL argument, EBADF for a handle that is not open,
 /// EISCONN when it is connected, EALREADY while another thread connects or disconnects it,
 /// EHOSTUNREACH when the name is not known, ETIMEDOUT, ECONNREFUSED or what else the kernel says, ECONNABORTED when
-/// another thread disconnected it. With `usetls`: EINVAL when a KTLI_URING_TLS_ variable or a file that it names cannot
+/// another thread disconnected it. With `usetls`: EINVAL when a `KTLI_URING_TLS_` variable or a file that it names cannot
 /// be used, EPROTO when there is no agreement with the peer, EACCES when its certificate is refused, EPROTONOSUPPORT in
 /// a build without TLS.
 ///
@@ -159,14 +159,14 @@ pub unsafe extern "C" fn ktli_uring_connect(
 }
 
 /// Disconnects a session: sends what was accepted, closes the sending direction, reads until the drive
-/// has closed its own, for at most KTLI_URING_LINGER together, and closes the socket. On a dead
+/// has closed its own, for at most `KTLI_URING_LINGER` together, and closes the socket. On a dead
 /// connection it does not wait. The session can be connected again.
 ///
 /// Returns 0, also when there is nothing to disconnect, or -1 with errno: EINVAL for NULL, EBADF for a
 /// handle that is not open.
 ///
 /// Any thread, also while others are inside `send` or `receive`, which then fail with ECONNABORTED or
-/// ENOTCONN within 100 ms (a `send` without a copy, see KTLI_URING_ZC, within KTLI_URING_LINGER if that is
+/// ENOTCONN within 100 ms (a `send` without a copy, see `KTLI_URING_ZC`, within `KTLI_URING_LINGER` if that is
 /// longer), or inside `poll`, which waits for its time-out.
 #[unsafe(no_mangle)]
 pub extern "C" fn ktli_uring_disconnect(dh: *mut c_void) -> c_int {
@@ -187,9 +187,9 @@ pub extern "C" fn ktli_uring_disconnect(dh: *mut c_void) -> c_int {
 /// Sends a message: all bytes of the `msgcnt` entries of `msg`, in order.
 ///
 /// Returns their number, or -1 with errno; never a part. EINVAL for NULL or a negative count, EBADF for
-/// a handle that is not open, ENOTCONN when it is not connected, EFAULT, EMSGSIZE for more than INT_MAX
+/// a handle that is not open, ENOTCONN when it is not connected, EFAULT, EMSGSIZE for more than `INT_MAX`
 /// bytes, EBUSY while another thread is inside `send` of this session, ETIMEDOUT after
-/// KTLI_URING_SEND_TIMEOUT (the connection is dead then), ECONNABORTED when it was disconnected
+/// `KTLI_URING_SEND_TIMEOUT` (the connection is dead then), ECONNABORTED when it was disconnected
 /// meanwhile, ENOMEM, or what the kernel said of the connection, which also later sends then fail with.
 ///
 /// A success means that the message was accepted, not that it has left: where many are outstanding, the thread
@@ -198,7 +198,7 @@ pub extern "C" fn ktli_uring_disconnect(dh: *mut c_void) -> c_int {
 /// accepted and has not left; `disconnect`, `close` and exit do not, but for an exit by a signal handler that has
 /// interrupted a call of this library.
 ///
-/// With KTLI_URING_ZC a large message has been acknowledged when `send` returns; one that is not in time is lost
+/// With `KTLI_URING_ZC` a large message has been acknowledged when `send` returns; one that is not in time is lost
 /// with the connection (ETIMEDOUT), even if all of it is on its way.
 ///
 /// One thread at a time. Vector and memory are the caller's and are not used after the return.
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn ktli_uring_send(dh: *mut c_void, msg: *mut kiovec, msgc
 /// takes.
 ///
 /// Returns their number, or -1 with errno; never a part. EINVAL for NULL or a negative count, EBADF for
-/// a handle that is not open, ENOTCONN when it is not connected, EFAULT, EMSGSIZE for more than INT_MAX
+/// a handle that is not open, ENOTCONN when it is not connected, EFAULT, EMSGSIZE for more than `INT_MAX`
 /// bytes, EBUSY while another thread is inside `poll` or `receive` of this session, ECONNRESET when the
 /// drive has closed the connection, ECONNABORTED when it was disconnected meanwhile, EPROTO when what
 /// came is not a Kinetic PDU, ENOMEM, or what the kernel said of the connection.
@@ -254,7 +254,7 @@ pub unsafe extern "C" fn ktli_uring_receive(dh: *mut c_void, msg: *mut kiovec, m
 /// Returns 1 when PDU, message and a small value are there as a whole, or all but a value that is large
 /// (48 KiB or more) or a message too large to be buffered (256 KiB); 0 when the time has passed. On a
 /// session that is not connected, dead or closed it waits for the time-out, too, and returns 0 (a
-/// negative time-out is 1 s there unless the connection is dead), or with KTLI_URING_HANGUP=report and a
+/// negative time-out is 1 s there unless the connection is dead), or with `KTLI_URING_HANGUP=report` and a
 /// dead connection 1. -1 with errno only for a wrong use: EINVAL for NULL, EBADF for what never was a
 /// handle, EBUSY while another thread is inside `poll` or `receive` of this session.
 ///

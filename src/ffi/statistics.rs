@@ -31,12 +31,12 @@ pub struct ktli_uring_statistics {
     pub messages_sent: u64,
     /// Their bytes.
     pub bytes_sent: u64,
-    /// Messages of which receive handed out the last byte; with KTLI_URING_FRAMING=none calls of receive.
+    /// Messages of which receive handed out the last byte; with `KTLI_URING_FRAMING=none` calls of receive.
     pub messages_received: u64,
     /// Bytes that receive handed out.
     pub bytes_received: u64,
 
-    /// The sender's calls of io_uring_enter(2).
+    /// The sender's calls of `io_uring_enter(2)`.
     pub sender_enters: u64,
     /// The sender's calls of sendmsg(2).
     pub sender_sendmsgs: u64,
@@ -44,7 +44,7 @@ pub struct ktli_uring_statistics {
     pub sender_polls: u64,
     /// The sender's writes to the eventfd that wakes the receiver.
     pub sender_wake_writes: u64,
-    /// The receiver's calls of io_uring_enter(2).
+    /// The receiver's calls of `io_uring_enter(2)`.
     pub receiver_enters: u64,
     /// The receiver's calls of sendmsg(2).
     pub receiver_sendmsgs: u64,
@@ -55,7 +55,7 @@ pub struct ktli_uring_statistics {
     /// The receiver's reads from the eventfd.
     pub receiver_wake_reads: u64,
     /// The receiver's yields and short sleeps: while the sender was staging a message, or had not let go of the request
-    /// whose answer is there; between two looks with KTLI_URING_SPIN.
+    /// whose answer is there; between two looks with `KTLI_URING_SPIN`.
     pub receiver_pauses: u64,
     /// The others' calls of sendmsg(2).
     pub other_sendmsgs: u64,
@@ -120,15 +120,15 @@ pub struct ktli_uring_statistics {
     /// Bytes that came in them.
     pub direct_received_bytes: u64,
 
-    /// The sender's calls of clock_gettime(2), for its CPU time.
+    /// The sender's calls of `clock_gettime(2)`, for its CPU time.
     pub sender_clock_gettimes: u64,
-    /// The sender's yields and short sleeps. None but with KTLI_URING_SEND=chunked, or where something has failed.
+    /// The sender's yields and short sleeps. None but with `KTLI_URING_SEND=chunked`, or where something has failed.
     pub sender_pauses: u64,
     /// The sender's calls of gettid(2), one for each thread that sends.
     pub sender_rare_calls: u64,
     /// The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for.
     pub receiver_setsockopts: u64,
-    /// The receiver's calls of clock_gettime(2), for the sender's CPU time.
+    /// The receiver's calls of `clock_gettime(2)`, for the sender's CPU time.
     pub receiver_clock_gettimes: u64,
     /// The receiver's calls of gettid(2), one for each thread that receives, and of madvise(2), where a session is
     /// idle.

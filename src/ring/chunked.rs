@@ -3,7 +3,7 @@
 //! A message is cut into pieces of [`CHUNK`] bytes, each an operation of its own, linked so that the kernel starts
 //! one when the one before is complete, and all submitted with one system call; then all completions are reaped.
 //!
-//! What keeps the stream whole is MSG_WAITALL on every piece. Without it a piece that the full socket cuts short
+//! What keeps the stream whole is `MSG_WAITALL` on every piece. Without it a piece that the full socket cuts short
 //! counts as a success, and the next one starts in the gap: bytes were lost at every size. With it a short piece
 //! breaks the chain, and the rest is cancelled (ECANCELED), so what has left is always a beginning of the message.
 

@@ -37,7 +37,7 @@ use crate::{
     statistics::{Count, Counters, Own},
 };
 
-/// Flags of io_uring_enter(2), which the io-uring crate keeps to itself.
+/// Flags of `io_uring_enter(2)`, which the io-uring crate keeps to itself.
 const GETEVENTS: u32 = 1;
 const SQ_WAKEUP: u32 = 2;
 const EXT_ARG: u32 = 8;
@@ -113,7 +113,7 @@ impl Completion {
         cqueue::notif(self.flags)
     }
 
-    /// True if such a notification tells that the kernel copied after all (IORING_NOTIF_USAGE_ZC_COPIED, bit 31 of
+    /// True if such a notification tells that the kernel copied after all (`IORING_NOTIF_USAGE_ZC_COPIED`, bit 31 of
     /// what is no result there).
     fn says_copied(&self) -> bool {
         self.result < 0
@@ -150,7 +150,7 @@ fn this_thread() -> u64 {
 
 impl Ring {
     /// A new ring for the calling thread. It must be used by no other: the kernel refuses submissions
-    /// to a SINGLE_ISSUER ring from elsewhere (EEXIST), and completes deferred work on that thread only.
+    /// to a `SINGLE_ISSUER` ring from elsewhere (EEXIST), and completes deferred work on that thread only.
     pub fn new(
         sqpoll: Option<setup::Sqpoll>,
         entries: u32,

@@ -40,7 +40,7 @@ struct Ladder {
 }
 
 /// By the prototypes' measurements no rung is faster than another beyond noise, so the order is by meaning: with
-/// DEFER_TASKRUN completions are made only inside the driver's own calls, and never interrupt a system call of the
+/// `DEFER_TASKRUN` completions are made only inside the driver's own calls, and never interrupt a system call of the
 /// program's.
 static LADDER: Ladder = Ladder::new(&[
     &[Feature::SingleIssuer, Feature::DeferTaskrun, Feature::SubmitAll], // Linux 6.1
@@ -48,7 +48,7 @@ static LADDER: Ladder = Ladder::new(&[
     &[],
 ]);
 
-/// With SQPOLL the kernel refuses DEFER_TASKRUN (EINVAL).
+/// With SQPOLL the kernel refuses `DEFER_TASKRUN` (EINVAL).
 static SQPOLL_LADDER: Ladder =
     Ladder::new(&[&[Feature::Sqpoll, Feature::SingleIssuer, Feature::SubmitAll], &[Feature::Sqpoll]]);
 
@@ -93,7 +93,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Says what an error of io_uring_setup(2) means.
+    /// Says what an error of `io_uring_setup(2)` means.
     pub fn new(error: &io::Error) -> Refusal {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         let advice = match errno {

@@ -3,7 +3,7 @@
 //! What wakes the receiver is an eventfd, here as everywhere; only that the kernel's thread writes to it. So nothing
 //! changes for the receiver, whether it sleeps in its ring or in poll(2), and the count cannot get lost on its way.
 //!
-//! A message from ring to ring (MSG_RING) would be the other way, and was not taken. It names the receiver's ring by
+//! A message from ring to ring (`MSG_RING`) would be the other way, and was not taken. It names the receiver's ring by
 //! a descriptor, which the kernel's thread looks up when it gets to the entry; by then that ring may be gone and its
 //! number somebody else's, since it is made anew on another thread and dropped by `disconnect`. Registering
 //! it in the sender's ring would keep it, but the kernel is believed to refuse that for rings; this was not tried. And a receiver that sleeps in poll(2) is not in its

@@ -1,8 +1,8 @@
 //! Sending without a copy: `KTLI_URING_ZC`.
 //!
-//! A transmission of this kind (SENDMSG_ZC, Linux 6.1, here from 6.2 on) completes twice: first with its result, when the socket has
+//! A transmission of this kind (`SENDMSG_ZC`, Linux 6.1, here from 6.2 on) completes twice: first with its result, when the socket has
 //! taken the bytes, and then with a *notification*, when the kernel needs the caller's memory no more, which is after
-//! the peer has acknowledged all of it. Whether a notification follows says F_MORE of the first completion, also when
+//! the peer has acknowledged all of it. Whether a notification follows says `F_MORE` of the first completion, also when
 //! that is an error or a cancellation; nothing else is to be relied on.
 //!
 //! Nobody returns from here while a notification is outstanding. A peer that stops reading keeps it back for ever,

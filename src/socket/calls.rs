@@ -221,7 +221,7 @@ pub fn wait<const N: usize>(
 
 /// An eventfd that wakes a sleeping receiver. It keeps its count and cannot fail to be noticed; of
 /// the ways to wake a thread in a ring it was the cheapest measured (3.3 µs to another core, against
-/// 12.8 µs for IORING_OP_MSG_RING).
+/// 12.8 µs for `IORING_OP_MSG_RING`).
 pub struct Wake(OwnedFd);
 
 impl Wake {
@@ -266,7 +266,7 @@ pub fn with_signals_blocked<R>(f: impl FnOnce() -> R) -> R {
     with_blocked(&all, f)
 }
 
-/// Runs `f`, which writes to what may be a pipe, and tells by BrokenPipe that nobody can read it: the SIGPIPE with which
+/// Runs `f`, which writes to what may be a pipe, and tells by `BrokenPipe` that nobody can read it: the SIGPIPE with which
 /// the kernel tells the same is taken away before it is delivered.
 fn without_sigpipe(f: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     // SAFETY: sigaddset adds to the set that it is given, which is empty.

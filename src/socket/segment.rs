@@ -156,7 +156,7 @@ unsafe fn forget(memory: *mut u8, len: usize) -> bool {
 
 /// The most pieces that one operation is given.
 ///
-/// The kernel's own limit is 1,024 (IOV_MAX); libkinetic sends three or four. A longer vector goes out
+/// The kernel's own limit is 1,024 (`IOV_MAX`); libkinetic sends three or four. A longer vector goes out
 /// in several operations, which costs one system call for each 64 pieces and keeps the array small
 /// enough for the stack.
 pub const BATCH: usize = 64;

@@ -1,4 +1,4 @@
-//! The library's own threads, by pthread_create(3).
+//! The library's own threads, by `pthread_create(3)`.
 //!
 //! The standard library's allocate for their handles, and end the process where that fails, in the last case inside
 //! the C library. These tell it as an error. They run none of the program's signal handlers.

@@ -37,7 +37,7 @@
 //!
 //! # The end
 //!
-//! `disconnect` says goodbye (close_notify) behind the last message. The peer's goodbye is an end of the stream. So is
+//! `disconnect` says goodbye (`close_notify`) behind the last message. The peer's goodbye is an end of the stream. So is
 //! an end of TCP without one: an attacker could have made it, but PDUs say how long a message is, so that it cannot pass
 //! a part for the whole, and inside a message it is the same error as on a plain connection.
 

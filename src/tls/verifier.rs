@@ -81,7 +81,7 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// `pin` is the SHA-256 of a certificate's SubjectPublicKeyInfo.
+    /// `pin` is the SHA-256 of a certificate's `SubjectPublicKeyInfo`.
     pub fn new(pin: Digest, chain: Arc<dyn ServerCertVerifier>, provider: &CryptoProvider) -> Self {
         Pinned { pin, chain, algorithms: provider.signature_verification_algorithms }
     }

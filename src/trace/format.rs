@@ -1,7 +1,7 @@
 //! What a trace looks like: chunks, each with a header and records, all numbers little-endian.
 //!
 //! A chunk is written at once, at the end of the file, so that several processes can write to one file. Times are
-//! nanoseconds of CLOCK_MONOTONIC, which all processes of a machine share.
+//! nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine share.
 
 /// The beginning of a chunk. The last byte is the version.
 pub const MAGIC: [u8; 8] = *b"KTLITRC1";

@@ -169,7 +169,7 @@ impl Drop for Client {
     }
 }
 
-/// Keeps the driver's log lines from stderr, unless KTLI_URING_LOG asks for some: what goes wrong is told once.
+/// Keeps the driver's log lines from stderr, unless `KTLI_URING_LOG` asks for some: what goes wrong is told once.
 fn quieten() {
     struct Nowhere;
     impl log::Log for Nowhere {

@@ -31,7 +31,7 @@ impl Output {
         written.and_then(|()| stdout.flush()).map_err(Failure::output)
     }
 
-    /// The same with colours, which are left out where stdout is no terminal, or NO_COLOR is set.
+    /// The same with colours, which are left out where stdout is no terminal, or `NO_COLOR` is set.
     pub fn show_coloured(
         self,
         result: &impl Serialize,

@@ -25,7 +25,7 @@ pub struct Target {
     #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_IDENTITY, env = "KTLI_URING_IDENTITY", hide_env_values = true)]
     pub identity: i64,
     /// A file with the identity's secret, without its last line end. Else the environment variable
-    /// KTLI_URING_SECRET has it, else it is the one that drives come with
+    /// `KTLI_URING_SECRET` has it, else it is the one that drives come with
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// How long to wait for the connection, and for each answer

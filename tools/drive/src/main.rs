@@ -46,7 +46,7 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max_connections: usize,
     /// How many bytes large requests and answers on their way may occupy; more
-    /// of them wait for a second, then the answer is SERVICE_BUSY. At least the
+    /// of them wait for a second, then the answer is `SERVICE_BUSY`. At least the
     /// largest value and 1 MiB
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     max_outstanding: u64,
@@ -65,7 +65,7 @@ struct Arguments {
     #[arg(long)]
     json: bool,
     /// What to log: error, warn, info (why connections were closed), debug
-    /// (each connection) or trace (each request) [default: RUST_LOG or warn]
+    /// (each connection) or trace (each request) [default: `RUST_LOG` or warn]
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     log_level: Option<LevelFilter>,
     /// How many bytes of entries to store

@@ -21,9 +21,9 @@ pub struct Object {
     pub machine: (u16, bool),
     /// The libraries that it needs, by name.
     pub needed: Vec<String>,
-    /// Folders of DT_RPATH.
+    /// Folders of `DT_RPATH`.
     pub rpath: Vec<String>,
-    /// Folders of DT_RUNPATH.
+    /// Folders of `DT_RUNPATH`.
     pub runpath: Vec<String>,
     /// The loader is asked to load it: it is a program with shared libraries.
     pub has_loader: bool,

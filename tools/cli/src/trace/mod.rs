@@ -20,7 +20,7 @@ use crate::{
 /// Arguments of `trace`.
 #[derive(Args)]
 pub struct Trace {
-    /// The file that `run --trace` or KTLI_URING_TRACE named
+    /// The file that `run --trace` or `KTLI_URING_TRACE` named
     file: PathBuf,
     /// Draw a timeline: a lane for each thread, coloured by the function that it was in
     #[arg(long, value_name = "FILE")]

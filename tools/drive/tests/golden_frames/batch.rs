@@ -1,6 +1,6 @@
 //! Batches.
 
-/// A START_BATCH of batch 7, sequence 1.
+/// A `START_BATCH` of batch 7, sequence 1.
 pub const START_BATCH: &[&str] = &[
     "46 00 00 00 2a 00 00 00 00", // 'F', message of 42 bytes, value of 0
     "20 01",                      // authType HMACAUTH
@@ -78,7 +78,7 @@ pub const DELETE_IN_BATCH: &[&str] = &[
     "40 01",                      //       force true
 ];
 
-/// An END_BATCH of batch 7 with two operations, sequence 301.
+/// An `END_BATCH` of batch 7 with two operations, sequence 301.
 pub const END_BATCH: &[&str] = &[
     "46 00 00 00 31 00 00 00 00", // 'F', message of 49 bytes, value of 0
     "20 01",                      // authType HMACAUTH
@@ -119,7 +119,7 @@ pub const END_BATCH_RESPONSE: &[&str] = &[
     "08 01",                      //     code SUCCESS
 ];
 
-/// A START_BATCH of batch 8, sequence 302.
+/// A `START_BATCH` of batch 8, sequence 302.
 pub const START_ANOTHER_BATCH: &[&str] = &[
     "46 00 00 00 2b 00 00 00 00", // 'F', message of 43 bytes, value of 0
     "20 01",                      // authType HMACAUTH
@@ -176,7 +176,7 @@ pub const DELETE_THAT_FAILS: &[&str] = &[
     "6f 6e 65",                   //         "one"
 ];
 
-/// An END_BATCH of batch 8, sequence 304.
+/// An `END_BATCH` of batch 8, sequence 304.
 pub const END_BATCH_THAT_FAILS: &[&str] = &[
     "46 00 00 00 31 00 00 00 00", // 'F', message of 49 bytes, value of 0
     "20 01",                      // authType HMACAUTH
@@ -218,7 +218,7 @@ pub const END_BATCH_THAT_FAILS_RESPONSE: &[&str] = &[
     "74 68 65 20 73 74 6f 72 65 64 20 76 65 72 73 69 6f 6e 20 69 73 20 61 6e 6f 74 68 65 72 20 6f 6e 65", //       "the stored version is another one"
 ];
 
-/// A START_BATCH of batch 9, sequence 305.
+/// A `START_BATCH` of batch 9, sequence 305.
 pub const START_A_THIRD_BATCH: &[&str] = &[
     "46 00 00 00 2b 00 00 00 00", // 'F', message of 43 bytes, value of 0
     "20 01",                      // authType HMACAUTH
@@ -252,7 +252,7 @@ pub const START_A_THIRD_BATCH_RESPONSE: &[&str] = &[
     "08 01",                      //     code SUCCESS
 ];
 
-/// An ABORT_BATCH of batch 9, sequence 306.
+/// An `ABORT_BATCH` of batch 9, sequence 306.
 pub const ABORT_BATCH: &[&str] = &[
     "46 00 00 00 2b 00 00 00 00", // 'F', message of 43 bytes, value of 0
     "20 01",                      // authType HMACAUTH

@@ -1,4 +1,4 @@
-//! SETUP, SET_POWER_LEVEL, MEDIASCAN and MEDIAOPTIMIZE.
+//! SETUP, `SET_POWER_LEVEL`, MEDIASCAN and MEDIAOPTIMIZE.
 
 /// A SETUP of cluster version 5, sequence 15.
 pub const SET_CLUSTER_VERSION: &[&str] = &[
@@ -76,7 +76,7 @@ pub const FIRMWARE_RESPONSE: &[&str] = &[
     "6e 65 77 20 66 69 72 6d 77 61 72 65 20 69 73 20 6e 6f 74 20 73 75 70 70 6f 72 74 65 64", //       "new firmware is not supported"
 ];
 
-/// A SET_POWER_LEVEL to hibernate, sequence 13.
+/// A `SET_POWER_LEVEL` to hibernate, sequence 13.
 pub const SLEEP: &[&str] = &[
     "46 00 00 00 2e 00 00 00 00", // 'F', message of 46 bytes, value of 0
     "20 01",                      // authType HMACAUTH
@@ -112,7 +112,7 @@ pub const SLEEP_RESPONSE: &[&str] = &[
     "08 01",                      //     code SUCCESS
 ];
 
-/// A SET_POWER_LEVEL to wake up, sequence 14.
+/// A `SET_POWER_LEVEL` to wake up, sequence 14.
 pub const WAKE: &[&str] = &[
     "46 00 00 00 2e 00 00 00 00", // 'F', message of 46 bytes, value of 0
     "20 01",                      // authType HMACAUTH
