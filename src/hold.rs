@@ -106,9 +106,9 @@ impl Hold {
             looks += 1;
             counters.pauses.add(1);
             if looks <= LOOKS {
-                thread::yield_now()
+                thread::yield_now();
             } else {
-                thread::sleep(NAP * (1 << (looks - LOOKS - 1).min(5)))
+                thread::sleep(NAP * (1 << (looks - LOOKS - 1).min(5)));
             }
         }
     }

@@ -126,6 +126,7 @@ mod waiting;
 mod zerocopy;
 
 /// A line that tells what new connections will use.
+#[must_use]
 pub fn describe() -> String {
     let options = config::current();
     if options.backend == config::Backend::Socket {
@@ -154,6 +155,7 @@ pub struct KernelFeature {
 }
 
 /// The features that the driver uses; nothing where there are no rings.
+#[must_use]
 pub fn kernel_features() -> Vec<KernelFeature> {
     let Ok(facts) = ring::setup::probe(config::current().features_off) else { return Vec::new() };
     let all = facts.features.each();

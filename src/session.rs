@@ -9,7 +9,7 @@
 use std::{
     ffi::CStr,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -180,14 +180,14 @@ impl Session {
             let seen = life.changes;
             while life.changes == seen {
                 life = match deadline {
-                    None => self.changed.wait(life).unwrap_or_else(|poisoned| poisoned.into_inner()),
+                    None => self.changed.wait(life).unwrap_or_else(PoisonError::into_inner),
                     Some(deadline) => {
                         let left = deadline.saturating_duration_since(Instant::now());
                         if left.is_zero() {
                             return Ok(Readiness::TimedOut);
                         }
                         let waited = self.changed.wait_timeout(life, left);
-                        waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0
+                        waited.unwrap_or_else(PoisonError::into_inner).0
                     }
                 };
             }
@@ -280,7 +280,7 @@ impl Session {
                 State::Disconnecting => {
                     // Another thread does it; what it brings to the peer is part of the bargain.
                     while life.generation == generation && matches!(life.state, State::Disconnecting) {
-                        life = self.changed.wait(life).unwrap_or_else(|poisoned| poisoned.into_inner());
+                        life = self.changed.wait(life).unwrap_or_else(PoisonError::into_inner);
                     }
                     return Ok(());
                 }

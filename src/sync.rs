@@ -1,6 +1,8 @@
 //! The synchronisation primitives of [`handoff`](crate::handoff) and [`ticking`](crate::ticking): the standard library's, or loom's
 //! when the model check explores every interleaving of the very same code.
 
+use std::sync::PoisonError;
+
 #[cfg(not(loom))]
 pub use std::sync::{
     Mutex, MutexGuard, TryLockError,
@@ -20,7 +22,7 @@ pub use std::sync::TryLockError;
 /// A panic inside the driver is turned into EIO at the C boundary; what it leaves behind is at worst
 /// a message that is not staged, never a broken structure, so the poison flag carries nothing.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Locks a mutex that is never held for long, in a process that may be a forked child: there it may be held

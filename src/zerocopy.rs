@@ -45,7 +45,7 @@ impl ZeroCopy {
         match errno.0 {
             // The kernel or this socket does not have it (a socket with kernel TLS has not).
             libc::EOPNOTSUPP | libc::EINVAL => {
-                self.stop("the kernel (Linux 6.2 or later is needed) or the socket refuses it")
+                self.stop("the kernel (Linux 6.2 or later is needed) or the socket refuses it");
             }
             // Pages on their way count as locked memory, unless the program is privileged.
             libc::ENOMEM | libc::ENOBUFS => {

@@ -31,7 +31,9 @@ pub fn send_some(
         // Not WRITEV, which has no flags for a socket: neither MSG_NOSIGNAL nor MSG_DONTWAIT, with which the kernel
         // answers EAGAIN instead of arming a poll of its own.
         let entry = ring.entry(File::Socket, fd, |fd| {
-            opcode::SendMsg::new(fd, &header).flags((libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32).build()
+            opcode::SendMsg::new(fd, &raw const header)
+                .flags((libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32)
+                .build()
         });
         // SAFETY: The header and the pieces it names (`batch` is borrowed) outlive the call; a transmission only
         // reads.

@@ -96,7 +96,9 @@ pub fn send_all(
 ) -> io::Result<usize> {
     let header = batch.header();
     let entry = ring.entry(File::Socket, fd, |fd| {
-        opcode::SendMsg::new(fd, &header).flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32).build()
+        opcode::SendMsg::new(fd, &raw const header)
+            .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
+            .build()
     });
     // SAFETY: The header and the pieces it names (`batch` is borrowed) outlive the call; a transmission only reads.
     unsafe { operate(ring, Kind::Send, entry, wait) }

@@ -119,7 +119,7 @@ pub fn send_all(
 ) -> Sent {
     let header = batch.header();
     let entry = ring.entry(File::Socket, fd, |fd| {
-        opcode::SendMsgZc::new(fd, &header)
+        opcode::SendMsgZc::new(fd, &raw const header)
             .ioprio(IORING_SEND_ZC_REPORT_USAGE)
             .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
             .build()

@@ -41,7 +41,9 @@ pub fn send(fd: BorrowedFd<'_>, batch: &Batch<'_, Out>) -> io::Result<usize> {
     let header = batch.header();
     // SAFETY: The header and the pieces it names live through the call (`batch` is borrowed), and the
     // kernel only reads from them.
-    check(unsafe { libc::sendmsg(fd.as_raw_fd(), &header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+    check(unsafe {
+        libc::sendmsg(fd.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    })
 }
 
 /// Ends a connection with a reset, and throws away what the socket holds in both directions. shutdown(2) does not:
@@ -52,7 +54,7 @@ pub fn reset(fd: BorrowedFd<'_>) -> io::Result<()> {
     let size = size_of_val(&nowhere) as libc::socklen_t;
     // SAFETY: The kernel reads `size` bytes of an address that lives through the call. Connecting to "unspecified"
     // is how a socket is disconnected; the descriptor stays open.
-    check(unsafe { libc::connect(fd.as_raw_fd(), &nowhere, size) } as isize).map(drop)
+    check(unsafe { libc::connect(fd.as_raw_fd(), &raw const nowhere, size) } as isize).map(drop)
 }
 
 /// Receives into the pieces of `batch` what is there, without waiting. Zero is the end of the stream,
@@ -61,7 +63,7 @@ pub fn receive(fd: BorrowedFd<'_>, batch: &Batch<'_, In>) -> io::Result<usize> {
     let mut header = batch.header();
     // SAFETY: As in `send`; the kernel writes into the pieces, which stand for writable memory that
     // nobody else uses while the batch is borrowed.
-    check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut header, libc::MSG_DONTWAIT) })
+    check(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) })
 }
 
 /// The thread that calls this, as the kernel counts threads. It is asked for once in each thread, which is counted in
@@ -115,7 +117,7 @@ pub fn cpu_time(thread: i32) -> Option<u64> {
 fn clock(id: libc::clockid_t) -> Option<u64> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: The kernel writes one timespec to `time`.
-    let result = unsafe { libc::clock_gettime(id, &mut time) };
+    let result = unsafe { libc::clock_gettime(id, &raw mut time) };
     (result == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
@@ -201,7 +203,7 @@ pub fn wait<const N: usize>(
         tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: timeout.subsec_nanos().into(),
     });
-    let timeout = timeout.as_ref().map_or(std::ptr::null(), |timeout| timeout as *const _);
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: `list` has N entries and outlives the call; `timeout` is NULL or points to a timespec
     // that does; the signal mask is left alone (NULL).
     let result = unsafe { libc::ppoll(list.as_mut_ptr(), N as libc::nfds_t, timeout, std::ptr::null()) };
@@ -276,13 +278,13 @@ fn without_sigpipe(f: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         // SAFETY: sigpending fills in the set.
         let pending = signals(|set| unsafe { libc::sigpending(set) });
         // SAFETY: sigismember reads a set that is filled in.
-        let before = unsafe { libc::sigismember(&pending, libc::SIGPIPE) } == 1;
+        let before = unsafe { libc::sigismember(&raw const pending, libc::SIGPIPE) } == 1;
         let result = f();
         if !before && matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe) {
             let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             // It is pending for this very thread, so that there is nothing to wait for.
             // SAFETY: The kernel reads one set and one timespec, and is asked for no details.
-            while unsafe { libc::sigtimedwait(&pipe, std::ptr::null_mut(), &now) } == -1
+            while unsafe { libc::sigtimedwait(&raw const pipe, std::ptr::null_mut(), &raw const now) } == -1
                 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
             {}
         }
@@ -295,7 +297,7 @@ fn signals(fill: impl FnOnce(&mut libc::sigset_t) -> libc::c_int) -> libc::sigse
     // SAFETY: sigset_t is a plain C structure, and sigemptyset makes a set of it.
     let mut set = unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut set);
+        libc::sigemptyset(&raw mut set);
         set
     };
     // It fails for numbers of signals that do not exist only.
@@ -311,7 +313,7 @@ fn with_blocked<R>(set: &libc::sigset_t, f: impl FnOnce() -> R) -> R {
     });
     let result = f();
     // SAFETY: `old` was filled in above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut()) };
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, std::ptr::null_mut()) };
     result
 }
 

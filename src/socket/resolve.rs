@@ -21,7 +21,7 @@ pub fn resolve(host: &CStr, port: &CStr) -> Result<Vec<SocketAddr>, String> {
     let mut list = ptr::null_mut();
     // SAFETY: Both strings are terminated, `hints` is filled in, and `list` receives a list that is
     // freed below.
-    let code = unsafe { libc::getaddrinfo(host.as_ptr(), port.as_ptr(), &hints, &mut list) };
+    let code = unsafe { libc::getaddrinfo(host.as_ptr(), port.as_ptr(), &raw const hints, &raw mut list) };
     if code != 0 {
         // SAFETY: gai_strerror returns a static, terminated text for every code.
         let text = unsafe { CStr::from_ptr(libc::gai_strerror(code)) };

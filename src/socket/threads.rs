@@ -78,16 +78,16 @@ unsafe fn create(
     // refused, which does no harm.
     unsafe {
         let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
-        check(libc::pthread_attr_init(&mut attributes))?;
+        check(libc::pthread_attr_init(&raw mut attributes))?;
         let mut thread: libc::pthread_t = 0;
-        let created = check(libc::pthread_attr_setstacksize(&mut attributes, STACK)).and_then(|()| {
+        let created = check(libc::pthread_attr_setstacksize(&raw mut attributes, STACK)).and_then(|()| {
             with_signals_blocked(|| {
-                check(libc::pthread_create(&mut thread, &attributes, entry, argument)).map(|()| {
-                    libc::pthread_setname_np(thread, name.as_ptr());
-                })
+                check(libc::pthread_create(&raw mut thread, &raw const attributes, entry, argument))?;
+                libc::pthread_setname_np(thread, name.as_ptr());
+                Ok(())
             })
         });
-        libc::pthread_attr_destroy(&mut attributes);
+        libc::pthread_attr_destroy(&raw mut attributes);
         created.map(|()| thread)
     }
 }

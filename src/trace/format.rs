@@ -38,6 +38,7 @@ impl Function {
     ];
 
     /// As KTLI calls it.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Function::Open => "open",
@@ -77,6 +78,7 @@ impl Record {
     pub const SIZE: usize = 48;
 
     /// As it is written.
+    #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
         bytes[0..8].copy_from_slice(&self.start.to_le_bytes());
@@ -91,6 +93,7 @@ impl Record {
     }
 
     /// As it was written; `None` if there is no such function.
+    #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Option<Record> {
         Some(Record {
             start: u64::from_le_bytes(part(bytes, 0)),
@@ -123,6 +126,7 @@ impl Header {
     pub const SIZE: usize = 32;
 
     /// As it is written.
+    #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
         bytes[0..8].copy_from_slice(&MAGIC);
@@ -134,6 +138,7 @@ impl Header {
     }
 
     /// As it was written; `None` if that is no header.
+    #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Option<Header> {
         (part(bytes, 0) == MAGIC).then(|| Header {
             process: u32::from_le_bytes(part(bytes, 8)),

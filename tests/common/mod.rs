@@ -5,7 +5,7 @@
 use std::{
     io,
     num::NonZeroU64,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -31,15 +31,15 @@ pub const SILENCE: Duration = Duration::from_millis(500);
 /// Runs `test` over each of the backends, one after the other: the options belong to the whole process.
 pub fn with_each_backend(test: impl Fn()) {
     static TURN: Mutex<()> = Mutex::new(());
-    let _turn: MutexGuard<'_, ()> = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _turn: MutexGuard<'_, ()> = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     for backend in [KTLI_URING_BACKEND_URING, KTLI_URING_BACKEND_SOCKET] {
         // SAFETY: All bytes zero is a valid structure of numbers, and its size is set before the calls.
         unsafe {
             let mut config: ktli_uring_config = std::mem::zeroed();
             config.size = size_of_val(&config);
-            assert_eq!(ktli_uring_get_config(&mut config), 0);
+            assert_eq!(ktli_uring_get_config(&raw mut config), 0);
             config.backend = backend;
-            assert_eq!(ktli_uring_configure(&config), 0);
+            assert_eq!(ktli_uring_configure(&raw const config), 0);
         }
         test();
     }

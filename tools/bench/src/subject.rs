@@ -98,13 +98,13 @@ fn configure(change: fn(&mut ktli_uring_config)) -> io::Result<()> {
         unsafe {
             let mut config: ktli_uring_config = std::mem::zeroed();
             config.size = size_of_val(&config);
-            ktli_uring_get_config(&mut config);
+            ktli_uring_get_config(&raw mut config);
             config
         }
     });
     change(&mut config);
     // SAFETY: A whole structure with its size.
-    match unsafe { ktli_uring_configure(&config) } {
+    match unsafe { ktli_uring_configure(&raw const config) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

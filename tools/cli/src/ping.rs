@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -63,7 +64,7 @@ impl Ping {
             }
             let request = client.builder.noop();
             let asked = Instant::now();
-            let (answer, _) = client.ask(request, Default::default())?;
+            let (answer, _) = client.ask(request, Arc::default())?;
             let time = milliseconds(asked);
             success(&drive, &answer)?;
             times_ms.push(time);

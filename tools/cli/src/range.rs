@@ -1,5 +1,7 @@
 //! `range`: lists keys.
 
+use std::sync::Arc;
+
 use clap::Args;
 use kinetic_drive::protocol::Range;
 use serde::Serialize;
@@ -55,7 +57,7 @@ impl RangeOf {
             let asked = page.min(u32::try_from(wanted - keys.len()).unwrap_or(u32::MAX));
             range.max_returned = Some(asked);
             let request = client.builder.get_key_range(range.clone());
-            let (answer, _) = client.ask(request, Default::default())?;
+            let (answer, _) = client.ask(request, Arc::default())?;
             success("the range", &answer)?;
             let found = answer.keys();
             keys.extend_from_slice(found);

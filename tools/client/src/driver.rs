@@ -35,7 +35,7 @@ fn calls(dh: *mut c_void) -> u64 {
     unsafe {
         let mut statistics: ktli_uring_statistics = std::mem::zeroed();
         statistics.size = size_of_val(&statistics);
-        if ktli_uring_stats(dh, &mut statistics) != 0 {
+        if ktli_uring_stats(dh, &raw mut statistics) != 0 {
             return 0;
         }
         statistics.system_calls
@@ -49,7 +49,7 @@ pub fn config() -> io::Result<ktli_uring_config> {
     unsafe {
         let mut config: ktli_uring_config = std::mem::zeroed();
         config.size = size_of_val(&config);
-        check(ktli_uring_get_config(&mut config))?;
+        check(ktli_uring_get_config(&raw mut config))?;
         Ok(config)
     }
 }
@@ -59,7 +59,7 @@ pub fn configure(change: impl FnOnce(&mut ktli_uring_config)) -> io::Result<()> 
     let mut config = config()?;
     change(&mut config);
     // SAFETY: The structure lives through the call, and tells its size.
-    check(unsafe { ktli_uring_configure(&config) }).map(drop)
+    check(unsafe { ktli_uring_configure(&raw const config) }).map(drop)
 }
 
 /// The socket driver's flow.
@@ -184,6 +184,7 @@ impl Handle {
     }
 
     /// How many system calls the driver has made for this handle.
+    #[must_use]
     pub fn calls(&self) -> u64 {
         (self.calls)(self.dh)
     }

@@ -42,6 +42,7 @@ impl Peer {
 
 impl Peer {
     /// Its process ID.
+    #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -18,7 +18,7 @@ pub fn handle() -> io::Result<()> {
     let result = unsafe {
         let mut action: libc::sigaction = mem::zeroed();
         action.sa_sigaction = count as extern "C" fn(libc::c_int) as libc::sighandler_t;
-        libc::sigaction(libc::SIGUSR1, &action, ptr::null_mut())
+        libc::sigaction(libc::SIGUSR1, &raw const action, ptr::null_mut())
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -119,17 +119,20 @@ impl Drive {
     }
 
     /// The address the drive listens on.
+    #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
     /// The address the drive serves TLS on, if it does.
+    #[must_use]
     pub fn tls_addr(&self) -> Option<SocketAddr> {
         self.tls_address
     }
 
     /// What the drive has done so far. This may be called at any time from any
     /// thread.
+    #[must_use]
     pub fn statistics(&self) -> Statistics {
         let open = self.shared.connections().len();
         let device = &self.shared.device;

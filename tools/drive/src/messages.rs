@@ -36,6 +36,7 @@ struct Lines {
 
 impl Messages {
     /// No messages yet.
+    #[must_use]
     pub fn new() -> Self {
         Self { start: Instant::now(), lines: Arc::default() }
     }

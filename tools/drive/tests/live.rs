@@ -97,7 +97,7 @@ fn a_change_loses_no_answer_that_waits_to_be_shuffled() {
             client.send_raw(&requests);
             let mut answered: Vec<_> =
                 (0..64).map(|_| client.receive().unwrap().0.ack_sequence().unwrap()).collect();
-            answered.sort();
+            answered.sort_unstable();
             assert_eq!(answered, (first..first + 64).collect::<Vec<_>>());
         }
     });
@@ -206,7 +206,7 @@ fn a_status_never_gets_into_an_answer() {
         // Some may wait until the drive is asked something: this client has been slow.
         let noop = client.builder.noop();
         client.send(&noop, b"");
-        for _ in statuses..total + 1 {
+        for _ in statuses..=total {
             let answer = client.receive().unwrap().0;
             assert!(answer.unsolicited || answer.ack_sequence() == Some(noop.sequence));
         }

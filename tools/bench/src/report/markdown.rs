@@ -38,7 +38,7 @@ struct Table {
 
 impl Table {
     fn new(header: &[&str], texts: usize) -> Table {
-        Table { rows: vec![header.iter().map(|cell| cell.to_string()).collect()], texts }
+        Table { rows: vec![header.iter().map(ToString::to_string).collect()], texts }
     }
 }
 

@@ -66,7 +66,7 @@ pub fn results() -> Results {
             kernel: "6.12.0".into(),
             driver: "io_uring with all it wants".into(),
             congestion_control: "cubic".into(),
-            buffer_caps: [212992, 4194304],
+            buffer_caps: [212_992, 4_194_304],
         },
         plan: "full".into(),
         seconds: 3725.0,

@@ -215,9 +215,9 @@ fn waits(calls: &[&Call], messages: &[(u64, i64)]) -> (u64, u64) {
             let change = messages.get(next).filter(|(time, _)| *time <= poll.end());
             let until = change.map_or(poll.end(), |(time, _)| (*time).max(from));
             if count > 0 {
-                with += until - from
+                with += until - from;
             } else {
-                without += until - from
+                without += until - from;
             }
             from = until;
             let Some((_, change)) = change else { break };

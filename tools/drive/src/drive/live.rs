@@ -42,6 +42,7 @@ pub struct Delivered {
 /// second at most.
 impl Drive {
     /// The faults that are in force.
+    #[must_use]
     pub fn faults(&self) -> Faults {
         Faults::clone(&self.shared.device.faults.get().0)
     }
@@ -69,6 +70,7 @@ impl Drive {
     }
 
     /// The open connections, the oldest first.
+    #[must_use]
     pub fn connections(&self) -> Vec<ConnectionInfo> {
         self.shared.connection_infos()
     }

@@ -121,6 +121,7 @@ pub struct Faults {
 
 impl Faults {
     /// Whether there is anything to do wrong.
+    #[must_use]
     pub fn any(&self) -> bool {
         *self != Self { seed: self.seed, ..Self::default() }
     }

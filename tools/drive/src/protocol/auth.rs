@@ -25,12 +25,14 @@ impl HmacKey {
 
     /// The HMAC of command bytes: HMAC-SHA1 of their length, as four bytes in
     /// network order, followed by the bytes.
+    #[must_use]
     pub fn sign(&self, command: &[u8]) -> [u8; HMAC_SIZE] {
         self.over(command).finalize().into_bytes().into()
     }
 
     /// Whether `hmac` is the HMAC of the command bytes. Takes the same time
     /// wherever the first difference is.
+    #[must_use]
     pub fn verify(&self, command: &[u8], hmac: &[u8]) -> bool {
         self.over(command).verify_slice(hmac).is_ok()
     }

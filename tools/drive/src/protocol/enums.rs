@@ -110,6 +110,7 @@ pub enum MessageType {
 impl MessageType {
     /// The type of the answer to a request of this type; `None` if this is no
     /// request.
+    #[must_use]
     pub fn response(self) -> Option<Self> {
         let number = self as i32;
         if number > 0 && number % 2 == 0 { Self::try_from(number - 1).ok() } else { None }
@@ -117,6 +118,7 @@ impl MessageType {
 
     /// The type of the request to an answer of this type; `None` if this is no
     /// answer.
+    #[must_use]
     pub fn request(self) -> Option<Self> {
         let number = self as i32;
         if number > 0 && number % 2 == 1 { Self::try_from(number + 1).ok() } else { None }

@@ -19,6 +19,7 @@ pub struct Pdu {
 
 impl Pdu {
     /// The nine bytes of this header.
+    #[must_use]
     pub fn encode(self) -> [u8; PDU_SIZE] {
         let mut bytes = [MAGIC; PDU_SIZE];
         bytes[1..5].copy_from_slice(&self.message_len.to_be_bytes());
@@ -59,11 +60,13 @@ impl Pdu {
     }
 
     /// The length of the header and the message in bytes: the value's offset.
+    #[must_use]
     pub fn value_offset(self) -> usize {
         PDU_SIZE + self.message_len as usize
     }
 
     /// The length of the whole frame in bytes.
+    #[must_use]
     pub fn frame_len(self) -> usize {
         self.value_offset() + self.value_len as usize
     }

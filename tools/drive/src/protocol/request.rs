@@ -36,6 +36,7 @@ impl fmt::Debug for Encoded {
 
 impl Encoded {
     /// Any message, as it is.
+    #[must_use]
     pub fn new(message: &Message, value_len: u32, sequence: u64) -> Self {
         let message = message.encode_to_vec();
         let pdu = Pdu { message_len: message.len() as u32, value_len };
@@ -67,11 +68,13 @@ pub struct RequestBuilder {
 impl RequestBuilder {
     /// A builder for requests of the drive's default identity, starting with
     /// sequence 1.
+    #[must_use]
     pub fn new(connection_id: i64) -> Self {
         Self::with_identity(connection_id, DEFAULT_IDENTITY, DEFAULT_KEY)
     }
 
     /// A builder for requests of any identity, starting with sequence 1.
+    #[must_use]
     pub fn with_identity(connection_id: i64, identity: i64, key: &[u8]) -> Self {
         Self { connection_id, sequence: 1, cluster_version: 0, identity, key: HmacKey::new(key) }
     }

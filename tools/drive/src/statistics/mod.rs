@@ -83,6 +83,7 @@ fn name<S: Serializer>(message_type: &MessageType, serializer: S) -> Result<S::O
 impl Statistics {
     /// All of it in one line, for a log: connections and the sums of all
     /// operations.
+    #[must_use]
     pub fn line(&self) -> String {
         let sum = |of: fn(&Operation) -> u64| self.operations.iter().map(of).sum::<u64>();
         format!(
