@@ -59,6 +59,8 @@ pub fn check(options: &Options) -> Result<(), Errno> {
 
 /// Takes a refusal: falls back, with one line in the log, or fails.
 fn refused(options: &Options, refusal: &Refusal) -> Result<(), Errno> {
+    // Once for each kind of refusal: a program with a thousand connections gets one line.
+    static SAID: AtomicI32 = AtomicI32::new(0);
     if options.backend == Backend::Uring {
         error!(
             "io_uring is not available and KTLI_URING_BACKEND=uring forbids the socket path: {}",
@@ -66,8 +68,6 @@ fn refused(options: &Options, refusal: &Refusal) -> Result<(), Errno> {
         );
         return Err(Errno(refusal.errno));
     }
-    // Once for each kind of refusal: a program with a thousand connections gets one line.
-    static SAID: AtomicI32 = AtomicI32::new(0);
     if SAID.swap(refusal.errno, Ordering::Relaxed) != refusal.errno {
         warn!("io_uring is not available, using plain system calls: {}", refusal.advice);
     }

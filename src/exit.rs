@@ -36,7 +36,9 @@ pub fn run() {
     let now = Instant::now();
     let connections = connection::all();
     // Calls in progress return, later ones fail: from here on nothing more is accepted.
-    connections.iter().for_each(|connection| connection.leave());
+    for connection in &connections {
+        connection.leave();
+    }
     let mut list = Vec::new();
     if list.try_reserve_exact(connections.len()).is_ok() {
         list.extend(
@@ -46,5 +48,7 @@ pub fn run() {
         );
         drain(list);
     }
-    connections.iter().for_each(|connection| report::print(connection));
+    for connection in &connections {
+        report::print(connection);
+    }
 }

@@ -52,6 +52,7 @@ pub enum Feature {
     CancelResult = 20,
 }
 
+#[allow(clippy::enum_glob_use, reason = "tables of them fill the rest of this file")]
 use Feature::*;
 
 /// What is known of a feature.

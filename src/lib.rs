@@ -136,7 +136,8 @@ pub fn describe() -> String {
         Ok(facts) => {
             let mut text = format!("io_uring: {}", facts.describe(options.sqpoll));
             if options.features_off != features::Features::NONE {
-                text += &format!("; switched off: {}", options.features_off.names());
+                text += "; switched off: ";
+                text += &options.features_off.names();
             }
             text
         }

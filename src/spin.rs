@@ -59,7 +59,7 @@ mod tests {
             spin.end(false);
         }
         for round in 0..3 {
-            let waits = (0..).take_while(|_| spin.begin().is_none()).count();
+            let waits = (0..=REST).take_while(|_| spin.begin().is_none()).count();
             assert_eq!(waits, REST as usize, "round {round}");
             spin.end(false);
         }

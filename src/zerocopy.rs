@@ -62,9 +62,9 @@ impl ZeroCopy {
     }
 
     fn stop(&mut self, why: &str) {
-        self.threshold = None;
         // Once: a program with a thousand connections gets one line.
         static SAID: AtomicBool = AtomicBool::new(false);
+        self.threshold = None;
         if !SAID.swap(true, Ordering::Relaxed) {
             info!("sending in the usual way in spite of KTLI_URING_ZC: {why}");
         }

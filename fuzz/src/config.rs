@@ -217,7 +217,7 @@ fn structures(mut bytes: &[u8]) {
         let structure = from_image(size, &said);
         // SAFETY: A structure of numbers, which is no shorter than `size` says; where that says more, the
         // library looks at no more than it knows.
-        let result = unsafe { ktli_uring_configure(&structure) };
+        let result = unsafe { ktli_uring_configure(&raw const structure) };
         let after = current(SIZE);
         let mut wanted = image(&before);
         if result == 0 {
@@ -247,7 +247,7 @@ fn structures(mut bytes: &[u8]) {
 fn current(size: usize) -> ktli_uring_config {
     let mut config = from_image(size, &[0; SIZE]);
     // SAFETY: The structure has at least `size` bytes.
-    assert_eq!(unsafe { ktli_uring_get_config(&mut config) }, 0);
+    assert_eq!(unsafe { ktli_uring_get_config(&raw mut config) }, 0);
     assert_eq!(config.size, size);
     config
 }

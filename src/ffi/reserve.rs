@@ -200,6 +200,7 @@ pub fn room<T>(list: &mut Vec<T>, more: usize) -> Result<(), Errno> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::large_stack_arrays, reason = "on a test's stack")]
     fn reserve() -> Box<Reserve> {
         Box::new(Reserve { memory: Memory(UnsafeCell::new([0; SIZE])), state: AtomicU64::new(0) })
     }

@@ -38,6 +38,7 @@ impl Outcome for *mut c_void {
 
 /// Runs the body of a C function, and takes note of it if there is a trace. `argument` is asked for only then.
 #[inline(always)]
+#[expect(clippy::inline_always, reason = "without a trace it is to cost a load and a branch")]
 pub fn traced<R: Outcome>(
     function: Function,
     dh: *mut c_void,

@@ -59,6 +59,7 @@ const _: () = {
 
 /// A caller's vector as segments, and how many bytes they hold. Nothing is copied or changed.
 ///
+/// # Errors
 /// EINVAL for a NULL vector or a negative count, EFAULT for an entry with a length and no memory,
 /// EMSGSIZE for more bytes than the C result can tell.
 ///

@@ -233,7 +233,9 @@ mod tests {
             (&[9, 3 * CHUNK], &[CHUNK, CHUNK, CHUNK, 9]),
         ] {
             let mut batch = Batch::new();
-            lens.iter().for_each(|len| assert!(batch.push(Outgoing::new(&bytes[..*len]))));
+            for len in lens {
+                assert!(batch.push(Outgoing::new(&bytes[..*len])));
+            }
             let pieces = Pieces::cut(&batch, 100);
             assert_eq!(pieces.ends.iter().map(|(_, bytes)| *bytes).collect::<Vec<_>>(), wanted);
             let named: usize = pieces.segments.iter().map(Segment::len).sum();

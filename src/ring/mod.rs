@@ -82,6 +82,7 @@ impl Tag {
     }
 
     /// How many places it is behind `first`; `None` if it is of another kind or older.
+    #[expect(clippy::verbose_bit_mask, reason = "the mask of the kind, as in `is`")]
     fn distance(self, first: Tag) -> Option<usize> {
         let behind = self.0.checked_sub(first.0).filter(|behind| behind & 0xff == 0)?;
         usize::try_from(behind >> 8).ok()

@@ -284,7 +284,9 @@ impl Ladder {
             let mut builder = IoUring::builder();
             // A forked child has the program's memory, but must not have its rings.
             builder.dontfork();
-            rung.iter().for_each(|feature| ask_for(&mut builder, *feature));
+            for feature in rung {
+                ask_for(&mut builder, *feature);
+            }
             extra(&mut builder);
             match builder.build(entries) {
                 Ok(ring) => {

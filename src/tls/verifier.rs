@@ -131,6 +131,7 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
+#[expect(clippy::format_collect, reason = "a few bytes, once")]
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

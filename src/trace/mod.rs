@@ -81,6 +81,7 @@ pub fn install() {
         });
         match begun {
             Ok(_) => ON.store(true, Ordering::Relaxed),
+            #[expect(clippy::unnecessary_debug_formatting, reason = "in quotes, control characters escaped")]
             Err(error) => warn!("{VARIABLE}={name:?}: {error}: not writing a trace"),
         }
     });

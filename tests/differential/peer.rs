@@ -82,7 +82,7 @@ impl Line {
 
     /// Reads until it has heard so many bytes, or there is an end.
     pub fn hear(&mut self, bytes: usize) {
-        let mut buffer = [0; 65_536];
+        let mut buffer = vec![0; 65_536];
         while self.heard.len() < bytes {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return,

@@ -51,7 +51,7 @@ pub fn configure(choice: &Choice) {
     unsafe {
         let mut config: ktli_uring_config = std::mem::zeroed();
         config.size = size_of_val(&config);
-        assert_eq!(ktli_uring_get_config(&mut config), 0);
+        assert_eq!(ktli_uring_get_config(&raw mut config), 0);
         config.backend = match (choice.uring, choice.features_off) {
             (false, _) => KTLI_URING_BACKEND_SOCKET,
             (true, 0) => KTLI_URING_BACKEND_URING,
@@ -68,7 +68,7 @@ pub fn configure(choice: &Choice) {
         config.send_timeout = SEND_TIMEOUT;
         config.linger = 5000;
         config.connect_timeout = 2000;
-        assert_eq!(ktli_uring_configure(&config), 0);
+        assert_eq!(ktli_uring_configure(&raw const config), 0);
     }
 }
 

@@ -64,8 +64,8 @@ impl Model {
         let choice = Choice {
             uring: first & 1 == 0,
             framing: first & 6 != 6,
-            report_hangup: first & 24 == 24,
-            spin: first & 96 == 96,
+            report_hangup: first & 0b1_1000 == 0b1_1000,
+            spin: first & 0b110_0000 == 0b110_0000,
             zero_copy: second & 3 == 3,
             strategy: if second & 4 == 0 { 0 } else { second >> 3 & 3 },
             features_off: if first & 0x80 == 0 { 0 } else { features(input) },
@@ -110,7 +110,7 @@ impl Model {
 
     /// Closes everything; nothing is left.
     pub fn end(mut self) {
-        self.leave(|handle| handle.close());
+        self.leave(Handle::close);
         assert_eq!(self.handle.close(), Err(libc::EBADF));
         if INPUTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(64) {
             let count = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
@@ -148,12 +148,12 @@ impl Model {
     }
 
     fn disconnect(&mut self) {
-        self.leave(|handle| handle.disconnect());
+        self.leave(Handle::disconnect);
         assert_eq!(self.handle.disconnect(), Ok(0));
     }
 
     fn reopen(&mut self) {
-        self.leave(|handle| handle.close());
+        self.leave(Handle::close);
         self.stale.push(self.handle);
         self.handle = Handle::open();
         assert!(self.stale.iter().all(|stale| *stale != self.handle));

@@ -10,7 +10,9 @@ use rustix::{
 /// Binds the calling thread, and those that it starts from now on, to these processors.
 pub fn pin(processors: &[usize]) -> io::Result<()> {
     let mut set = CpuSet::new();
-    processors.iter().for_each(|processor| set.set(*processor));
+    for processor in processors {
+        set.set(*processor);
+    }
     Ok(sched_setaffinity(None, &set)?)
 }
 

@@ -126,7 +126,9 @@ pub fn run(driver: Driver, peer: &Peer, work: Work) -> io::Result<Run> {
         connections.push(connection);
     }
     // Not before: a thousand connections that are already at work would keep the next one from being made.
-    connections.iter().for_each(|connection| connection.credits.give(work.outstanding));
+    for connection in &connections {
+        connection.credits.give(work.outstanding);
+    }
     let look = || -> io::Result<(Instant, Duration, Duration, u64, u64)> {
         let answered =
             connections.iter().map(|connection| connection.answered.0.load(Ordering::Relaxed)).sum();
@@ -145,7 +147,9 @@ pub fn run(driver: Driver, peer: &Peer, work: Work) -> io::Result<Run> {
     shared.measuring.store(false, Ordering::Relaxed);
     let after = look()?;
     shared.ending.store(true, Ordering::Relaxed);
-    connections.iter().for_each(|connection| connection.credits.close());
+    for connection in &connections {
+        connection.credits.close();
+    }
     let mut latency = histogram();
     for thread in threads {
         let part = thread.join().map_err(|_| io::Error::other("a thread of the client has panicked"))??;

@@ -59,6 +59,7 @@ pub fn shown(key: &[u8]) -> Shown {
 }
 
 /// Bytes as hexadecimal digits.
+#[expect(clippy::format_collect, reason = "a few bytes, once")]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -43,6 +43,10 @@ fn calls(dh: *mut c_void) -> u64 {
 }
 
 /// The options of this project's driver that are in force.
+///
+/// # Errors
+///
+/// The driver's `errno`, where it does not know the structure.
 pub fn config() -> io::Result<ktli_uring_config> {
     // SAFETY: All bytes zero is a valid structure of numbers, its size is set before the call, and the driver fills
     // in no more than that.
@@ -55,6 +59,10 @@ pub fn config() -> io::Result<ktli_uring_config> {
 }
 
 /// Changes them, for sessions that connect from now on. The environment beats what is set here.
+///
+/// # Errors
+///
+/// `InvalidInput` (EINVAL) for a value that is out of range.
 pub fn configure(change: impl FnOnce(&mut ktli_uring_config)) -> io::Result<()> {
     let mut config = config()?;
     change(&mut config);
@@ -95,6 +103,10 @@ fn check(result: c_int) -> io::Result<usize> {
 
 impl Driver {
     /// Opens a handle.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`, where it cannot make a handle.
     pub fn open(&self) -> io::Result<Handle> {
         let dh = call!(self.table, ktli_dfns_open());
         if dh.is_null() {
@@ -106,21 +118,37 @@ impl Driver {
 
 impl Handle {
     /// Connects to `address`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect_with`].
     pub fn connect(&self, address: SocketAddr) -> io::Result<()> {
         self.connect_to(&address.ip().to_string(), address.port())
     }
 
     /// Connects to a host, which the driver looks up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect_with`].
     pub fn connect_to(&self, host: &str, port: u16) -> io::Result<()> {
         self.connect_with(host, port, false)
     }
 
     /// Connects over TLS.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect_with`].
     pub fn connect_tls(&self, address: SocketAddr) -> io::Result<()> {
         self.connect_with(&address.ip().to_string(), address.port(), true)
     }
 
     /// Connects to a host, with TLS or without.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`; `InvalidInput` for a host's name with a zero byte.
     pub fn connect_with(&self, host: &str, port: u16, tls: bool) -> io::Result<()> {
         let (host, port) = (CString::new(host)?, CString::new(port.to_string())?);
         let (host, port) = (host.as_ptr().cast_mut(), port.as_ptr().cast_mut());
@@ -128,11 +156,23 @@ impl Handle {
     }
 
     /// Disconnects.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`.
     pub fn disconnect(&self) -> io::Result<()> {
         check(call!(self.table, ktli_dfns_disconnect(self.dh))).map(drop)
     }
 
     /// Sends the pieces as one message.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`.
+    ///
+    /// # Panics
+    ///
+    /// With more than four pieces: those are for [`Self::send_vector`].
     pub fn send(&self, pieces: &[&[u8]]) -> io::Result<usize> {
         let mut vector: [kiovec; 4] = std::array::from_fn(|index| {
             let piece = pieces.get(index).copied().unwrap_or_default();
@@ -144,6 +184,10 @@ impl Handle {
     }
 
     /// Fills all buffers.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`.
     pub fn receive<const N: usize>(&self, buffers: [&mut [u8]; N]) -> io::Result<usize> {
         let mut vector =
             buffers.map(|buffer| kiovec { kiov_base: buffer.as_mut_ptr().cast(), kiov_len: buffer.len() });
@@ -151,6 +195,10 @@ impl Handle {
     }
 
     /// Receives into fresh memory of these lengths, as libkinetic does, which allocates for each message.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`.
     pub fn receive_fresh<const N: usize>(&self, lengths: [usize; N]) -> io::Result<[Vec<u8>; N]> {
         let mut buffers = lengths.map(Vec::<u8>::with_capacity);
         let mut vector: [kiovec; N] = std::array::from_fn(|index| kiovec {
@@ -166,6 +214,10 @@ impl Handle {
     }
 
     /// Sends the pieces, however many, as one message.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`.
     pub fn send_vector(&self, pieces: &[&[u8]]) -> io::Result<usize> {
         let mut vector: Vec<kiovec> = pieces
             .iter()
@@ -175,6 +227,10 @@ impl Handle {
     }
 
     /// Fills all buffers, however many.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`.
     pub fn receive_vector<'b>(&self, buffers: impl IntoIterator<Item = &'b mut [u8]>) -> io::Result<usize> {
         let mut vector: Vec<kiovec> = buffers
             .into_iter()
@@ -190,12 +246,23 @@ impl Handle {
     }
 
     /// Waits until something can be received, at most `timeout` milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`.
     pub fn poll(&self, timeout: c_int) -> io::Result<bool> {
         check(call!(self.table, ktli_dfns_poll(self.dh, timeout))).map(|ready| ready == 1)
     }
 
-    /// Closes the handle, which may still be used then, as libkinetic's receiver does. Only a driver whose handles are
-    /// no pointers bears that: any other panics.
+    /// Closes the handle, which may still be used then, as libkinetic's receiver does.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`.
+    ///
+    /// # Panics
+    ///
+    /// With a driver whose handles are pointers: it does not bear that.
     pub fn close(&self) -> io::Result<()> {
         assert!(self.stale, "this driver's handles are memory, which close frees");
         check(call!(self.table, ktli_dfns_close(self.dh))).map(drop)

@@ -17,6 +17,10 @@ pub struct Peer {
 
 impl Peer {
     /// Starts `program` with `arguments` on a free port of the loopback interface.
+    ///
+    /// # Errors
+    ///
+    /// Where the program cannot be run, or does not say where it listens.
     pub fn start(program: &Path, arguments: &[&str]) -> io::Result<Peer> {
         let mut child = Command::new(program)
             .args(arguments)
@@ -48,16 +52,28 @@ impl Peer {
     }
 
     /// Waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// What wait(2) says.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         self.child.wait()
     }
 
     /// How it has ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// What wait(2) says.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
     /// The CPU time that it has used, user and system, to the clock tick (10 ms).
+    ///
+    /// # Errors
+    ///
+    /// Where /proc does not tell.
     pub fn cpu_time(&self) -> io::Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // Fields are counted from after the command, which may contain spaces.

@@ -46,11 +46,19 @@ pub struct Session {
 
 impl Session {
     /// Opens a session of `driver`, starts its threads and connects it.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`, where it cannot open a handle or connect it.
     pub fn connect(driver: Driver, address: SocketAddr) -> io::Result<Session> {
         Session::connect_to(driver, &address.ip().to_string(), address.port())
     }
 
     /// The same, to a host that the driver looks up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`].
     pub fn connect_to(driver: Driver, host: &str, port: u16) -> io::Result<Session> {
         let handle = driver.open()?;
         handle.connect_to(host, port)?;
@@ -58,6 +66,10 @@ impl Session {
     }
 
     /// The same over TLS.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`].
     pub fn connect_tls(driver: Driver, address: SocketAddr) -> io::Result<Session> {
         let handle = driver.open()?;
         handle.connect_tls(address)?;
@@ -83,17 +95,30 @@ impl Session {
     }
 
     /// Queues a request.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` once sending has failed: [`Self::answer`] tells why.
     pub fn submit(&self, request: Request) -> io::Result<()> {
         let requests = self.requests.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         requests.send(request).map_err(|_| io::ErrorKind::NotConnected.into())
     }
 
     /// Disconnects: calls in progress return.
+    ///
+    /// # Errors
+    ///
+    /// The driver's `errno`.
     pub fn disconnect(&self) -> io::Result<()> {
         self.handle.as_ref().ok_or(io::ErrorKind::NotConnected)?.disconnect()
     }
 
     /// The next answer, in the order in which they come.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` where none comes in time; the driver's `errno`, where sending or receiving fails; what is wrong with a PDU
+    /// that cannot be read.
     pub fn answer(&self, timeout: Duration) -> io::Result<Answer> {
         self.answers.recv_timeout(timeout).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }

@@ -12,6 +12,10 @@ extern "C" fn count(_: libc::c_int) {
 }
 
 /// Handles SIGUSR1 by counting. System calls that it interrupts are not restarted.
+///
+/// # Errors
+///
+/// What sigaction(2) says.
 pub fn handle() -> io::Result<()> {
     // SAFETY: All bytes zero is a valid structure: no flags and an empty mask. The handler only adds to an atomic number,
     // which is allowed in one.
@@ -29,6 +33,10 @@ pub fn handled() -> u64 {
 }
 
 /// The threads of this process, those of the library among them.
+///
+/// # Errors
+///
+/// Where /proc does not tell.
 pub fn threads() -> io::Result<Vec<libc::pid_t>> {
     let mut threads = Vec::new();
     for entry in std::fs::read_dir("/proc/self/task")? {

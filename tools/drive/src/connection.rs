@@ -235,7 +235,7 @@ impl Connection<'_> {
                 let kept = if self.check_value(pdu).is_ok() { pdu.frame_len() } else { message_end };
                 self.frame_claim = self.claim(kept)?;
                 if self.frame_claim.is_none() {
-                    return self.farewell(self.busy(kept)).map(Next::End);
+                    return self.farewell(claims::busy(kept)).map(Next::End);
                 }
                 continue;
             } else if self.has_own_way(pdu) && input.bytes().len() >= message_end {
@@ -267,7 +267,7 @@ impl Connection<'_> {
         if checked.is_ok() && claim.is_none() {
             claim = self.claim(pdu.value_len as usize)?;
             if claim.is_none() {
-                checked = Err(self.busy(pdu.value_len as usize));
+                checked = Err(claims::busy(pdu.value_len as usize));
             }
         }
         let deadline = self.deadline(self.begun.unwrap_or(self.since));

@@ -254,7 +254,7 @@ mod tests {
         let (reader, mut writer) = UnixStream::pair().unwrap();
         let mut input = Input::new();
         let sender = thread::spawn(move || {
-            writer.write_all(&[1; 2 << 20]).unwrap();
+            writer.write_all(&vec![1; 2 << 20]).unwrap();
             writer
         });
         fill_to(&mut input, &reader, 2 << 20);

@@ -64,7 +64,7 @@ mod tests {
         let start = used();
         // By its own clock, so that it does not matter how loaded the machine
         // is.
-        while used() - start < 2 * SHORTEST {}
+        while used().saturating_sub(start) < 2 * SHORTEST {}
         let share = meter.share();
         assert!(share > 0.0 && share <= 1.0, "{share}");
         // Too soon for another look.

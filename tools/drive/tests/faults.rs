@@ -119,8 +119,8 @@ fn half_at_sends_what_was_before_it() {
     let mut half = Vec::new();
     client.stream().read_to_end(&mut half).unwrap();
     assert_eq!(half[0], b'F');
-    let message_len = u32::from_be_bytes(half[1..5].try_into().unwrap());
-    assert_eq!(half.len(), (9 + message_len as usize) / 2);
+    let frame_len = 9 + u32::from_be_bytes(half[1..5].try_into().unwrap()) as usize;
+    assert_eq!(half.len(), frame_len / 2);
 }
 
 #[test]

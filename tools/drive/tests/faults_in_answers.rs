@@ -136,10 +136,10 @@ fn answers_are_duplicated() {
     send_noops(&mut client, 6);
     assert_eq!(sequences(&mut client, 9), known(&[1, 1, 2, 3, 3, 4, 5, 6, 6]));
     // With its value.
-    assert_eq!(client.put(b"key", &[5; 20_000]), StatusCode::Success);
+    assert_eq!(client.put(b"key", &vec![5; 20_000]), StatusCode::Success);
     assert_eq!(client.noop(), StatusCode::Success);
     let (_, value) = client.get(b"key");
-    assert_eq!(value, [5; 20_000]);
+    assert_eq!(value, vec![5; 20_000]);
     let (again, value) = client.receive().unwrap();
     assert_eq!((again.ack_sequence(), value), (Some(9), vec![5; 20_000]));
 }
@@ -242,9 +242,9 @@ fn a_drive_that_delays_for_an_hour_can_be_stopped() {
 
 #[test]
 fn a_group_whose_last_request_has_no_answer_is_a_group_too() {
+    const ROUNDS: u64 = 16;
     let drive = start_with_faults(Faults { reorder: at(4), ..Faults::default() });
     let mut client = Client::connect(&drive);
-    const ROUNDS: u64 = 16;
     let mut bytes = Vec::new();
     for batch in 0..ROUNDS as u32 {
         client.builder.start_batch(batch).append_to(&mut bytes);

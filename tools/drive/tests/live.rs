@@ -132,12 +132,12 @@ fn a_status_comes_while_a_value_is_on_its_way() {
     let drive = start();
     let mut client = Client::connect(&drive);
     let put = client.builder.put(b"key", 1 << 20);
-    client.send(&put, &[1; 300_000]);
+    client.send(&put, &vec![1; 300_000]);
     // The drive has sent its first message and reads.
     wait_until_idle(&drive, 1);
     assert_eq!(drive.send_status(None, StatusCode::ServiceBusy, "").unwrap().lost, 0);
     assert!(client.receive().unwrap().0.unsolicited);
-    client.send_raw(&[1; (1 << 20) - 300_000]);
+    client.send_raw(&vec![1; (1 << 20) - 300_000]);
     assert_eq!(client.receive().unwrap().0.ack_sequence(), Some(1));
 }
 

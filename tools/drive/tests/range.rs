@@ -21,6 +21,7 @@ fn keys(client: &mut Client, range: Range) -> Vec<Vec<u8>> {
     answer.keys().iter().map(|key| key.to_vec()).collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a range has its ends")]
 fn key(key: impl AsRef<[u8]>) -> Option<bytes::Bytes> {
     Some(key.as_ref().to_vec().into())
 }

@@ -144,7 +144,7 @@ fn a_value_nobody_wants_is_skipped() {
     let drive = start();
     let mut client = Client::connect(&drive);
     let request = client.builder.request(MessageType::Noop, None, 200_000);
-    let (answer, _) = client.ask(&request, &[b'F'; 200_000]);
+    let (answer, _) = client.ask(&request, &vec![b'F'; 200_000]);
     assert_eq!(answer.status(), StatusCode::Success);
     assert_eq!(client.noop(), StatusCode::Success);
 }

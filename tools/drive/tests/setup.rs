@@ -70,7 +70,7 @@ fn firmware_is_refused() {
     let drive = start();
     let mut client = Client::connect(&drive);
     let firmware = Setup { setup_type: Some(SetupType::Firmware.into()), ..Setup::default() };
-    let (code, message) = setup(&mut client, firmware, &[7; 100_000]);
+    let (code, message) = setup(&mut client, firmware, &vec![7; 100_000]);
     assert_eq!(code, StatusCode::InvalidRequest);
     assert!(message.contains("not supported"), "{message}");
     assert_eq!(client.noop(), StatusCode::Success);

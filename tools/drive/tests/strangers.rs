@@ -68,14 +68,14 @@ fn requests_with_skipped_values_are_checked_first() {
     let mut request = client.builder.put(b"key", 200_000);
     // The HMAC covers the last byte.
     *request.message.last_mut().unwrap() ^= 1;
-    client.send(&request, &[0; 200_000]);
+    client.send(&request, &vec![0; 200_000]);
     assert_eq!(client.receive().unwrap().0.status(), StatusCode::HmacFailure);
     assert_eq!(client.noop(), StatusCode::Success);
 
     let undecodable = [0xff; 20];
     client.send_raw(&Pdu { message_len: 20, value_len: 200_000 }.encode());
     client.send_raw(&undecodable);
-    client.send_raw(&[0; 200_000]);
+    client.send_raw(&vec![0; 200_000]);
     assert_eq!(client.expect_farewell().status(), StatusCode::ConnectionTerminated);
 }
 
@@ -97,7 +97,7 @@ fn a_part_of_a_batch_cannot_be_skipped() {
     let request = client.builder.start_batch(7);
     assert_eq!(client.ask(&request, b"").0.status(), StatusCode::Success);
     let request = client.builder.put_in_batch(7, b"key", 200_000);
-    client.send(&request, &[0; 200_000]);
+    client.send(&request, &vec![0; 200_000]);
     let farewell = client.expect_farewell();
     assert_eq!(farewell.status(), StatusCode::InvalidBatch);
     assert!(farewell.status_message().ends_with("value of 200000 bytes exceeds the limit of 100"));

@@ -278,7 +278,7 @@ fn a_request_that_is_cut_does_nothing() {
         let mut client = SecureClient::connect(&drive);
         assert_eq!(client.put(b"whole", b"value"), StatusCode::Success);
         let request = client.builder.put(b"cut", 100_000);
-        client.send(&request, &[1; 99_999]);
+        client.send(&request, &vec![1; 99_999]);
         if announced {
             client.stream.conn.send_close_notify();
             client.stream.flush().unwrap();

@@ -18,7 +18,7 @@ use ktli_client::driver::{Handle, URING};
 use crate::{
     model::{Model, State},
     shared::Shared,
-    tally::{Tally, Wrong},
+    tally::{self, Tally, Wrong},
     values::Name,
 };
 
@@ -148,7 +148,7 @@ impl Desk {
     /// Takes an answer.
     fn take(&self, shared: &Shared, key: &HmacKey, message: &[u8], value: &[u8]) {
         let tally = &shared.tally;
-        tally.add(&tally.bytes, (PDU_SIZE + message.len() + value.len()) as u64);
+        tally::add(&tally.bytes, (PDU_SIZE + message.len() + value.len()) as u64);
         let answer = match Answer::decode(message, key) {
             Ok(answer) => answer,
             Err(error) => {
@@ -165,11 +165,11 @@ impl Desk {
                 .ack_sequence()
                 .and_then(|sequence| Some((sequence, papers.outstanding.remove(&sequence)?)))
             {
-                None => tally.add(&tally.unasked, 1),
+                None => tally::add(&tally.unasked, 1),
                 Some((sequence, outstanding)) => {
                     papers.bytes -= outstanding.bytes;
                     papers.answers += 1;
-                    tally.add(&tally.requests, 1);
+                    tally::add(&tally.requests, 1);
                     shared.beat(self.session);
                     self.compare(shared, &mut papers, sequence, outstanding.asked, &answer, value);
                 }
@@ -208,7 +208,7 @@ impl Desk {
         if papers.refused {
             return;
         }
-        tally.add(&tally.compared, 1);
+        tally::add(&tally.compared, 1);
         let is = |state: &State| match state {
             Some(version) => found && shared.values.of(Name { session, key, version: *version }) == value,
             None => !found,

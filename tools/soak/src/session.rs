@@ -15,7 +15,7 @@ use ktli_uring::ffi::control::{KTLI_URING_BACKEND_SOCKET, KTLI_URING_BACKEND_URI
 use crate::{
     line::{Asked, Desk, Line, Outstanding},
     shared::Shared,
-    tally::Wrong,
+    tally::{self, Wrong},
     values::Name,
 };
 
@@ -87,7 +87,7 @@ impl Session {
         let kills = self.shared.drive.kills();
         let mut papers = self.desk.papers();
         papers.model.over(kills != self.kills);
-        self.shared.tally.add(&self.shared.tally.unanswered, papers.outstanding.len() as u64);
+        tally::add(&self.shared.tally.unanswered, papers.outstanding.len() as u64);
         papers.outstanding.clear();
         papers.bytes = 0;
         papers.greeting = None;
@@ -108,7 +108,7 @@ impl Session {
         }
         let Some(connection) = papers.greeting else { return false };
         self.builder.connection_id = connection;
-        self.shared.tally.add(&self.shared.tally.connections, 1);
+        tally::add(&self.shared.tally.connections, 1);
         // Else it may be the connection of a drive that is killed right now, or of another one.
         self.shared.drive.kills() == self.kills && self.shared.drive.number() == self.drive
     }
@@ -289,7 +289,7 @@ impl Session {
             rest = others;
         }
         self.line.handle.send_vector(&pieces)?;
-        self.shared.tally.add(&self.shared.tally.bytes, bytes as u64);
+        tally::add(&self.shared.tally.bytes, bytes as u64);
         Ok(())
     }
 

@@ -44,11 +44,12 @@ pub enum Wrong {
     Misdeed,
 }
 
-impl Tally {
-    pub fn add(&self, counter: &AtomicU64, count: u64) {
-        counter.fetch_add(count, Relaxed);
-    }
+/// Counts.
+pub fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Relaxed);
+}
 
+impl Tally {
     /// One more fault of this kind has happened.
     pub fn fault(&self, kind: &'static str) {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += 1;
@@ -83,8 +84,7 @@ impl Tally {
     pub fn summary(&self) -> String {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let [lost, garbage, hangs, misdeeds] = [0, 1, 2, 3].map(|kind: usize| self.wrong[kind].load(Relaxed));
-        let mut text = String::new();
-        for (name, count) in [
+        let counts = [
             ("requests answered", self.requests.load(Relaxed)),
             ("requests without an answer", self.unanswered.load(Relaxed)),
             ("answers that were not asked for", self.unasked.load(Relaxed)),
@@ -93,15 +93,12 @@ impl Tally {
             ("connections made", self.connections.load(Relaxed)),
             ("signals handled", ktli_client::signals::handled()),
             ("faults survived", faults.values().sum()),
-        ] {
-            text += &format!("{count:>16} {name}\n");
-        }
-        for (kind, count) in &*faults {
-            text += &format!("{count:>20} {kind}\n");
-        }
-        text += &format!(
-            "{lost:>16} values lost\n{garbage:>16} garbage\n{hangs:>16} hangs\n{misdeeds:>16} misdeeds"
-        );
-        text
+        ];
+        let wrong = [("values lost", lost), ("garbage", garbage), ("hangs", hangs), ("misdeeds", misdeeds)];
+        let count = |(name, count)| format!("{count:>16} {name}");
+        let mut lines: Vec<String> = counts.map(count).into();
+        lines.extend(faults.iter().map(|(kind, count)| format!("{count:>20} {kind}")));
+        lines.extend(wrong.map(count));
+        lines.join("\n")
     }
 }

@@ -49,9 +49,10 @@ impl std::fmt::Display for Table {
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0).max(2)).collect();
         for (index, row) in self.rows.iter().enumerate() {
             for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-                match column < self.texts {
-                    true => write!(formatter, "| {cell:<width$} ")?,
-                    false => write!(formatter, "| {cell:>width$} ")?,
+                if column < self.texts {
+                    write!(formatter, "| {cell:<width$} ")?;
+                } else {
+                    write!(formatter, "| {cell:>width$} ")?;
                 }
             }
             formatter.write_str("|\n")?;

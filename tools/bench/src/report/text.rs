@@ -50,10 +50,7 @@ pub fn figure(number: f64) -> String {
 
 /// A median with its interval: "2.31 (2.10–2.52)". Without one, if there is none.
 pub fn interval(Interval { median, low, high }: Interval) -> String {
-    match low == high {
-        true => format!("{median:.2}"),
-        false => format!("{median:.2} ({low:.2}–{high:.2})"),
-    }
+    if low == high { format!("{median:.2}") } else { format!("{median:.2} ({low:.2}–{high:.2})") }
 }
 
 /// A span of time: "1 h 02 min", "2 min 05 s", "5 s".

@@ -93,7 +93,9 @@ mod tests {
     fn chunk(process: u32, starts: &[u64]) -> Vec<u8> {
         let header = Header { process, records: starts.len() as u32, lost: 1, epoch: 5 };
         let mut bytes = header.to_bytes().to_vec();
-        starts.iter().for_each(|start| bytes.extend(record(*start).to_bytes()));
+        for start in starts {
+            bytes.extend(record(*start).to_bytes());
+        }
         bytes
     }
 

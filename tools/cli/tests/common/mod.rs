@@ -145,8 +145,9 @@ pub fn feed(command: &mut Command, input: &[u8]) -> Output {
 
 /// One JSON object on one line.
 pub fn parse(bytes: &[u8]) -> Value {
-    assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 1, "{}", String::from_utf8_lossy(bytes));
-    serde_json::from_slice(bytes).unwrap()
+    let text = std::str::from_utf8(bytes).unwrap();
+    assert_eq!(text.matches('\n').count(), 1, "{text}");
+    serde_json::from_str(text).unwrap()
 }
 
 /// Bytes that repeat nowhere near.

@@ -32,14 +32,15 @@ impl<'a> Connection<'a> {
         let len = reply.len();
         Ok(match self.claim(len)? {
             Some(claim) => (reply, Some(claim)),
-            None => (self.session.instead(reply, self.busy(len)), None),
+            None => (self.session.instead(reply, busy(len)), None),
         })
     }
+}
 
-    pub(super) fn busy(&self, bytes: usize) -> Failure {
-        Failure::new(
-            StatusCode::ServiceBusy,
-            format!("{bytes} bytes do not fit into what large requests and answers may occupy now"),
-        )
-    }
+/// What is answered where so many bytes cannot be claimed.
+pub(super) fn busy(bytes: usize) -> Failure {
+    Failure::new(
+        StatusCode::ServiceBusy,
+        format!("{bytes} bytes do not fit into what large requests and answers may occupy now"),
+    )
 }

@@ -8,11 +8,10 @@ pub(super) fn setup(request: Request<'_>) -> Result<Done, Failure> {
     let setup = request.body.setup.as_deref().cloned().unwrap_or_default();
     let what = match setup.setup_type.map(SetupType::try_from) {
         Some(Ok(named)) => named,
-        Some(Err(_)) => SetupType::Invalid,
         // Clients of protocol 3.1 do not say it.
         None if setup.new_cluster_version.is_some() => SetupType::ClusterVersion,
         None if !request.value.is_empty() => SetupType::Firmware,
-        None => SetupType::Invalid,
+        Some(Err(_)) | None => SetupType::Invalid,
     };
     match what {
         SetupType::ClusterVersion => {

@@ -97,7 +97,7 @@ impl<'a> Link<'a> {
         // The other drive has to give up a little earlier, so that its answer
         // gets here.
         let left = self.patience.left();
-        let timeout = (left - left / 8).as_millis() as u64;
+        let timeout = (left / 8 * 7).as_millis() as u64;
         let header = Header {
             cluster_version: Some(self.builder.cluster_version),
             connection_id: Some(self.builder.connection_id),

@@ -80,7 +80,7 @@ impl Printer {
     /// Nobody reading them is no reason to stop.
     pub fn statistics(self, statistics: &Statistics, all: bool) {
         let result = if self.json {
-            self.statistics_json(statistics)
+            statistics_json(statistics)
         } else if all {
             write!(io::stderr(), "{statistics}")
         } else {
@@ -91,17 +91,6 @@ impl Printer {
         }
     }
 
-    fn statistics_json(self, statistics: &Statistics) -> io::Result<()> {
-        let mut line = serde_json::to_value(statistics)?;
-        if let Value::Object(fields) = &mut line {
-            fields.insert("event".to_owned(), "statistics".into());
-            fields.insert("time".to_owned(), seconds().into());
-        }
-        let mut out = io::stdout().lock();
-        writeln!(out, "{line}")?;
-        out.flush()
-    }
-
     /// Says why the program fails.
     pub fn error(self, error: &io::Error) {
         if self.json {
@@ -110,6 +99,17 @@ impl Printer {
             eprintln!("kinetic-drive: {error}");
         }
     }
+}
+
+fn statistics_json(statistics: &Statistics) -> io::Result<()> {
+    let mut line = serde_json::to_value(statistics)?;
+    if let Value::Object(fields) = &mut line {
+        fields.insert("event".to_owned(), "statistics".into());
+        fields.insert("time".to_owned(), seconds().into());
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
 }
 
 /// How many statistics can wait to be printed.

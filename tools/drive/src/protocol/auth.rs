@@ -17,8 +17,12 @@ pub struct HmacKey {
 
 impl HmacKey {
     /// Prepares a key; any length will do.
+    #[must_use]
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "HMAC hashes long keys and pads short ones: no length can fail"
+    )]
     pub fn new(key: &[u8]) -> Self {
-        // HMAC hashes long keys and pads short ones, so no length can fail.
         let keyed = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
         Self { keyed }
     }

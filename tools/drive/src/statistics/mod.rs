@@ -76,6 +76,7 @@ pub struct Operation {
     pub max_latency_us: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn name<S: Serializer>(message_type: &MessageType, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{message_type:?}"))
 }

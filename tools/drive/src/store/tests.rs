@@ -371,7 +371,7 @@ fn settings_are_kept(new: &dyn Fn(u64) -> Made) {
     assert_eq!(store.settings(), Ok(None));
     store.set_settings(b"").unwrap();
     assert_eq!(store.settings(), Ok(Some(vec![])));
-    store.set_settings(&[7; 100_000]).unwrap();
+    store.set_settings(&vec![7; 100_000]).unwrap();
     assert_eq!(store.settings(), Ok(Some(vec![7; 100_000])));
     assert_eq!(store.usage(), (0, 0));
     assert_eq!(store.keys(Unbounded, Unbounded, false, 9, |_| true), Ok(vec![]));

@@ -161,7 +161,7 @@ impl Picture {
             stroke(root, vec![(x, top), (x, bottom)], GRID.stroke_width(1))?;
             label(name, (x, bottom + 12), HPos::Center)?;
         }
-        let middle = (left + right) / 2;
+        let middle = i32::midpoint(left, right);
         label(x_name, (middle, bottom + 32), HPos::Center)?;
         text(root, caption, (middle, top - 13), (17, FontStyle::Bold), HPos::Center)?;
         if let Some(value) = self.across {

@@ -47,7 +47,7 @@ pub(super) fn get_log(mut request: Request<'_>) -> Result<Done, Failure> {
                 let text = vendor::log(name.unwrap_or_default(), &request)
                     .ok_or_else(|| Failure::new(StatusCode::NotFound, "no such device log"))?;
                 value = Some(Bytes::from(text));
-                answer.device = wanted.device.clone();
+                answer.device.clone_from(&wanted.device);
             }
             Ok(LogType::Invalid) | Err(_) => {
                 return Err(Failure::invalid(format!("unknown log type {number}")));

@@ -29,6 +29,7 @@ impl Directory {
     ///
     /// If another process has it (or another store of this one), or if there
     /// is something in it, but no store.
+    #[expect(clippy::unnecessary_debug_formatting, reason = "in quotes, control characters escaped")]
     pub fn take(path: &Path) -> io::Result<Self> {
         match fs::create_dir(path) {
             Ok(()) => sync_directory(path.parent().filter(|p| !p.as_os_str().is_empty()))?,
