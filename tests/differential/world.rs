@@ -7,7 +7,7 @@ mod peers_part;
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     sync::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
