@@ -126,8 +126,8 @@ static void ranges(void)
 	REFUSED(send_strategy, 4, "0", "3");
 	REFUSED(zero_copy, 1, "16384", "67108864");
 	REFUSED(stats, 2, "0", "1");
-	REFUSED(features_off, KTLI_URING_FEATURE_CANCEL_RESULT << 1, "0", "2097151");
-	REFUSED(features_off, UINT64_MAX, "0", "2097151");
+	REFUSED(features_off, KTLI_URING_FEATURE_KTLS << 1, "0", "4194303");
+	REFUSED(features_off, UINT64_MAX, "0", "4194303");
 }
 
 static void environment_beats(void)

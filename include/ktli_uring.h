@@ -158,6 +158,9 @@ extern struct ktli_driver_fns uring_fns;
 // `ktli_uring_config.features_off`: `cancel_result` (Linux 6.1).
 #define KTLI_URING_FEATURE_CANCEL_RESULT (1 << 20)
 
+// `ktli_uring_config.features_off`: ktls (Linux 5.11).
+#define KTLI_URING_FEATURE_KTLS (1 << 21)
+
 // The options. The same as the environment's, which beat them.
 //
 // Set `size` to `sizeof(struct ktli_uring_config)`, call `ktli_uring_get_config` for the values in

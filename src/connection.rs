@@ -1,6 +1,7 @@
 //! One connection: what its two halves share, and how it ends.
 
 use std::{
+    io,
     os::fd::{AsFd, BorrowedFd},
     sync::{
         Arc, Mutex, Weak,
@@ -25,7 +26,7 @@ use crate::{
         segment::{Batch, Outgoing},
     },
     statistics::{Count, Counters, Statistics},
-    tls::Tls,
+    tls::{Agreed, Kernel, Tls},
 };
 
 /// How many bytes `send` lets gather: several messages of the largest size that is staged.
@@ -34,8 +35,10 @@ pub const STAGING: usize = 512 << 10;
 /// A connected socket with everything that the two halves share.
 pub struct Connection {
     socket: Socket,
-    /// What encrypts and decrypts; `None` on a plain connection.
+    /// What encrypts and decrypts; `None` on a plain connection, and where the kernel does.
     pub tls: Option<Box<Tls>>,
+    /// The kernel encrypts and decrypts: what crosses the border is plain.
+    pub kernel_tls: Option<Kernel>,
     /// Wakes the receiver.
     pub wake: Wake,
     /// Who sends what, and when.
@@ -74,11 +77,17 @@ pub fn all() -> Vec<Arc<Connection>> {
 impl Connection {
     /// Takes over a connected, blocking socket, over which `tls` may have been agreed on. Fails where an eventfd cannot
     /// be had.
-    pub fn new(socket: Socket, tls: Option<Tls>, options: Options) -> Result<Arc<Self>, Errno> {
+    pub fn new(socket: Socket, tls: Option<Agreed>, options: Options) -> Result<Arc<Self>, Errno> {
+        let (tls, kernel_tls) = match tls {
+            None => (None, None),
+            Some(Agreed::Here(tls)) => (Some(tls), None),
+            Some(Agreed::Kernel(kernel)) => (None, Some(kernel)),
+        };
         let statistics = Statistics::new(socket.peer_addr().ok().and_then(|peer| peer.as_socket()));
         let connection = Arc::new(Connection {
             socket,
-            tls: tls.map(Box::new),
+            tls,
+            kernel_tls,
             wake: Wake::new()?,
             handoff: Handoff::new(STAGING),
             hold: Hold::new(),
@@ -179,11 +188,29 @@ impl Connection {
 
     /// Says goodbye over TLS, if that is what the connection is over, when all that was accepted has left. For whoever
     /// drains it: the halves are gone, or told to leave. Waits for no lock, and says nothing where somebody has one.
-    pub fn say_goodbye(&self) {
+    /// False where the socket is too full for it: it has to be tried again when there is room.
+    pub fn say_goodbye(&self) -> bool {
+        if let Some(kernel) = &self.kernel_tls {
+            self.statistics.others.rare_calls.add(1);
+            return kernel.say_goodbye(&self.socket);
+        }
         if let Some(tls) = &self.tls
             && let Some(mut wire) = self.handoff.idle_wire()
         {
             tls.say_goodbye(wire.behind());
+        }
+        true
+    }
+
+    /// What a result of receiving means where the kernel does TLS; elsewhere it is what it says.
+    pub fn understand(&self, result: io::Result<usize>) -> io::Result<usize> {
+        match &self.kernel_tls {
+            Some(kernel) => {
+                let looks = result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EIO));
+                self.statistics.others.rare_calls.add(looks.into());
+                kernel.understand(self.fd(), result)
+            }
+            None => result,
         }
     }
 
@@ -200,14 +227,11 @@ impl Connection {
             let mut batch = Batch::new();
             batch.push(crate::socket::segment::Incoming::new(scratch));
             self.statistics.others.recvmsgs.add(1);
-            match calls::receive(self.fd(), &batch) {
+            match self.understand(calls::receive(self.fd(), &batch)) {
                 Ok(0) => return false,
                 Ok(_) => {}
                 Err(error) => {
-                    return matches!(
-                        error.kind(),
-                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
-                    );
+                    return matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
                 }
             }
         }
@@ -250,7 +274,7 @@ mod tests {
         // Whoever discards looks at its deadline then.
         drop(peer);
         let mut rest = [0; 200];
-        assert_eq!(std::io::Read::read(&mut &connection.socket, &mut rest).unwrap(), 200 - 64);
+        assert_eq!(io::Read::read(&mut &connection.socket, &mut rest).unwrap(), 200 - 64);
     }
 
     #[test]

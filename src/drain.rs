@@ -115,11 +115,10 @@ impl Drain {
         }
         if self.sending && (connection.send_error().is_some() || connection.handoff.close()) {
             if !self.said && connection.send_error().is_none() {
-                self.said = true;
-                connection.say_goodbye();
-                self.full = connection.flush_now(counters) == Flushed::Full;
+                self.said = connection.say_goodbye();
+                self.full = connection.flush_now(counters) == Flushed::Full || !self.said;
             }
-            if connection.send_error().is_some() || !connection.handoff.is_pending() {
+            if connection.send_error().is_some() || (self.said && !connection.handoff.is_pending()) {
                 self.sending = false;
                 connection.close_sending();
             }

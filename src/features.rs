@@ -1,4 +1,4 @@
-//! The features of the kernel's io_uring that the driver uses, by name, and sets of them.
+//! The features of the kernel that the driver uses, by name, and sets of them.
 //!
 //! `KTLI_URING_FEATURES=-defer_taskrun,-sendmsg_zc` makes the driver behave as on a kernel that lacks these two: it does
 //! not ask for them and goes the way it goes there. So what happens on old kernels can be seen on any. What that is for
@@ -50,6 +50,8 @@ pub enum Feature {
     SendmsgZc = 19,
     /// The result of a cancelled transmission tells how much of it had left.
     CancelResult = 20,
+    /// TLS in the kernel, with ChaCha20-Poly1305. The only one that is not io_uring's.
+    Ktls = 21,
 }
 
 #[allow(clippy::enum_glob_use, reason = "tables of them fill the rest of this file")]
@@ -68,7 +70,7 @@ const fn known(feature: Feature, name: &'static str, since: &'static str) -> Kno
 }
 
 /// All, in the order of their numbers.
-const KNOWN: [Known; 21] = [
+const KNOWN: [Known; 22] = [
     known(SingleIssuer, "single_issuer", "6.0"),
     known(DeferTaskrun, "defer_taskrun", "6.1"),
     known(CoopTaskrun, "coop_taskrun", "5.19"),
@@ -90,6 +92,7 @@ const KNOWN: [Known; 21] = [
     known(Write, "write", "5.6"),
     known(SendmsgZc, "sendmsg_zc", "6.1"),
     known(CancelResult, "cancel_result", "6.1"),
+    known(Ktls, "ktls", "5.11"),
 ];
 
 /// Without one of these there are no rings.

@@ -155,11 +155,26 @@ pub struct KernelFeature {
     pub usable: bool,
 }
 
+/// Does the kernel take over TLS? Connects this process to itself to see, the first time. From any thread.
+///
+/// # Errors
+///
+/// The reason why it does not, for people.
+pub fn kernel_tls() -> Result<(), String> {
+    if config::current().features_off.has(features::Feature::Ktls) {
+        return Err("KTLI_URING_FEATURES switches it off".into());
+    }
+    if config::current().sqpoll {
+        return Err("with SQPOLL TLS stays in the driver".into());
+    }
+    tls::check()
+}
+
 /// The features that the driver uses; nothing where there are no rings.
 #[must_use]
 pub fn kernel_features() -> Vec<KernelFeature> {
     let Ok(facts) = ring::setup::probe(config::current().features_off) else { return Vec::new() };
-    let all = facts.features.each();
+    let all = facts.features.each().filter(|(feature, _)| *feature != features::Feature::Ktls);
     all.map(|(feature, usable)| KernelFeature { name: feature.name(), since: feature.since(), usable })
         .collect()
 }

@@ -295,7 +295,7 @@ impl Receive {
             hit = false;
             // Only what belongs to the current message: the PDU behind it has to be looked at.
             let direct = into.left().min(self.framing.body());
-            let waited = if direct >= DIRECT && self.sealed.is_none() {
+            let waited = if direct >= DIRECT && self.takes_directly() {
                 self.directly(&mut into, direct)?
             } else {
                 self.read_ahead(self.ahead.bytes().len() + 1, None)?
@@ -323,8 +323,7 @@ impl Receive {
         Ok(())
     }
 
-    /// Decrypts some of what was read over TLS. True if there is more to serve now. The end of the stream is an error,
-    /// and as any error the connection's death.
+    /// Decrypts some of what was read over TLS. True if there is more to serve now. An end of the stream is an error.
     fn open(&mut self) -> Result<bool, Errno> {
         let (Some(tls), Some(sealed)) = (&self.connection.tls, &mut self.sealed) else { return Ok(false) };
         match tls.open(sealed, &mut self.ahead) {
@@ -395,7 +394,13 @@ impl Receive {
 
     /// How much is read ahead at a time.
     fn limit(&self) -> usize {
-        if self.large { AFTER_DIRECT } else { READ_AHEAD }
+        if self.large && self.takes_directly() { AFTER_DIRECT } else { READ_AHEAD }
+    }
+
+    /// Do large values go straight into the caller's memory? Not what is decrypted here; and where the kernel does that,
+    /// the mark is mostly not reached, since it counts what is encrypted (6 MiB took 2.5 s on Linux 6.12).
+    fn takes_directly(&self) -> bool {
+        self.sealed.is_none() && self.connection.kernel_tls.is_none()
     }
 
     /// Receives the next `count` bytes, or those of them that are there, straight into the caller's memory, and
@@ -440,7 +445,7 @@ impl Receive {
     /// Looks at the result of a receive: how many bytes, if any; an end or an error is the
     /// connection's death.
     fn conclude(&mut self, result: Option<io::Result<usize>>) -> Result<Option<usize>, Errno> {
-        let error = match result {
+        let error = match result.map(|result| self.connection.understand(result)) {
             None => return Ok(None),
             // Whoever has killed the connection has shut the socket down.
             Some(Ok(0) | Err(_)) if self.connection.receive_error().is_some() => {

@@ -24,6 +24,7 @@ use crate::{
     connection::Connection,
     drain::{await_release, drain},
     error::Errno,
+    features::Feature,
     iovec::Cursor,
     receive::{Polled, Receive},
     report,
@@ -222,7 +223,10 @@ impl Session {
     /// Connects it; over TLS if `tls`.
     pub fn connect(&self, generation: u64, host: &CStr, port: &CStr, tls: bool) -> Result<(), Errno> {
         // What is wrong with that shows before anybody is bothered.
-        let plan = tls.then(|| Plan::new(host)).transpose()?;
+        let options = config::current();
+        // With SQPOLL it stays here: see `tls`.
+        let in_kernel = !options.sqpoll && !options.features_off.has(Feature::Ktls);
+        let plan = tls.then(|| Plan::new(host, in_kernel)).transpose()?;
         let abort = Arc::new(AtomicBool::new(false));
         {
             let mut life = self.life(generation)?;
@@ -233,7 +237,6 @@ impl Session {
             }
             self.change(&mut life, State::Connecting(Arc::clone(&abort)));
         }
-        let options = config::current();
         let made = make(host, port, plan, options, &abort);
         let Ok(mut life) = self.life(generation) else {
             // It was closed meanwhile, and its place may have a new session.

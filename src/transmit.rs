@@ -102,7 +102,9 @@ pub struct Transmit {
 impl Transmit {
     /// Of `connection`.
     pub fn new(connection: Arc<Connection>) -> Self {
-        let zero_copy = ZeroCopy::new(connection.options.zero_copy);
+        // The kernel's TLS refuses it (EOPNOTSUPP).
+        let zero_copy = if connection.kernel_tls.is_some() { 0 } else { connection.options.zero_copy };
+        let zero_copy = ZeroCopy::new(zero_copy);
         let outstanding = Outstanding::new();
         Transmit { connection, engine: Engine::Unmade, outstanding, depth: 0, swept: false, zero_copy }
     }

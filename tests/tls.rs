@@ -22,6 +22,7 @@ use ktli_client::{
     driver::{Handle, URING, configure},
     session::Request,
 };
+use ktli_uring::ffi::features::KTLI_URING_FEATURE_KTLS;
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
     pki_types::PrivatePkcs8KeyDer,
@@ -217,9 +218,32 @@ fn receive(handle: &Handle, frame: &[u8]) {
     assert!([&pdu[..], &body].concat() == frame);
 }
 
+/// While it lives TLS stays in the driver.
+struct InTheDriver(u64);
+
+impl InTheDriver {
+    fn only() -> Self {
+        let mut before = 0;
+        configure(|config| {
+            before = config.features_off;
+            config.features_off |= KTLI_URING_FEATURE_KTLS;
+        })
+        .unwrap();
+        InTheDriver(before)
+    }
+}
+
+impl Drop for InTheDriver {
+    fn drop(&mut self) {
+        configure(|config| config.features_off = self.0).unwrap();
+    }
+}
+
 #[test]
 fn new_keys_are_taken_while_a_send_is_blocked() {
     with_each_backend(|| {
+        // Which is more than the kernel's TLS can: c_tests/ktls.c.
+        let _in_the_driver = InTheDriver::only();
         let (there, back) = (frame(50, 24 * MIB), frame(30, 3000));
         let answer = back.clone();
         let len = there.len();

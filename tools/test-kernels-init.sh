@@ -13,8 +13,11 @@ mkdir -p /dev/shm
 mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /dev/shm
 ip link set lo up
-for module in /modules/*; do
-	[ ! -f "$module" ] || insmod "$module"
+# In the order in which they need each other, which shows by trying.
+for _ in 1 2 3; do
+	for module in /modules/*; do
+		[ ! -f "$module" ] || insmod "$module" 2>/dev/null
+	done
 done
 echo "KTLI-KERNEL $(uname -r)"
 

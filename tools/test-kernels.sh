@@ -12,7 +12,7 @@
 # what other suites have brought.) A test counts when the machine's own last line has said so on the serial console:
 # qemu's exit status is 0 even when the kernel has crashed.
 #
-# Variables: PROGRAMS (names of C tests; default: all), MODES (names of c_tests/modes with the shared library; default: on
+# Variables: PROGRAMS (names of C tests; default: all), MORE (files of other programs that test), MODES (names of c_tests/modes with the shared library; default: on
 # io_uring, on plain calls and with SQPOLL; the older kernels' mode is for new ones), LIMIT (seconds for a kernel; default 1200).
 set -euo pipefail
 
@@ -113,7 +113,7 @@ copy_with_libraries() {
 
 # initrd KERNEL-ROOT RELEASE: writes $build/initrd.gz.
 initrd() {
-	local kernel=$1 release=$2 root=$build/root busybox=$build/busybox/bin/busybox module mode
+	local kernel=$1 release=$2 root=$build/root busybox=$build/busybox/bin/busybox module mode tool
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,etc,lib,modules,proc,sys,tests,tmp}
 	cp "$busybox" "$root/bin/"
@@ -121,18 +121,24 @@ initrd() {
 	for mode in ${MODES:-shared-uring shared-socket shared-sqpoll}; do
 		grep "^$mode " "$here/../c_tests/modes" || die "there is no mode $mode"
 	done >"$root/modes"
-	cp "${programs[@]}" "$root/tests/"
+	cp "${programs[@]}" ${more[@]+"${more[@]}"} "$root/tests/"
 	cp "$libraries/libktli_uring.so" "$root/lib/libktli_uring.so.0"
 	cp "$libraries/libktli_uring_preload.so" "$root/lib/"
-	copy_with_libraries "$root" "${programs[@]}" "$libraries/libktli_uring.so" "$libraries/libktli_uring_preload.so"
+	copy_with_libraries "$root" "${programs[@]}" ${more[@]+"${more[@]}"} "$libraries/libktli_uring.so" "$libraries/libktli_uring_preload.so"
 	printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 	echo 'root:x:0:0::/:/bin/sh' >"$root/etc/passwd"
-	# Kernel TLS, which is no part of the kernel itself.
-	for module in "$kernel/lib/modules/$release/kernel/net/tls/tls.ko"{,.xz}; do
-		case $module in
-		*.xz) [ ! -f "$module" ] || "$busybox" unxz -c "$module" >"$root/modules/tls.ko" ;;
-		*) [ ! -f "$module" ] || cp "$module" "$root/modules/" ;;
-		esac
+	# The peer of the tests of TLS.
+	if tool=$(command -v openssl); then
+		cp -L "$tool" "$root/bin/"
+		copy_with_libraries "$root" "$tool"
+		mkdir -p "$root/usr/lib/ssl"
+		cp -L /etc/ssl/openssl.cnf "$root/usr/lib/ssl/"
+	fi
+	# The kernel's TLS, which is no part of the kernel itself, and the cipher that is used with it.
+	for module in net/tls/tls {,lib/,arch/x86/}crypto/{{lib,}{chacha,poly1305},{chacha,poly1305}{_generic,-x86_64},chacha20poly1305}; do
+		module=$kernel/lib/modules/$release/kernel/$module.ko
+		[ ! -f "$module" ] || cp "$module" "$root/modules/"
+		[ ! -f "$module.xz" ] || "$busybox" unxz -c "$module.xz" >"$root/modules/$(basename "$module")"
 	done
 	(cd "$root" && find . | "$busybox" cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) >"$build/initrd.gz"
 }
@@ -168,6 +174,7 @@ find_qemu
 unpack "$build/busybox" busybox-static
 rm -rf "$build/c_tests"
 read -r -a names <<<"${PROGRAMS-}"
+read -r -a more <<<"${MORE-}"
 "$here/../c_tests/run.sh" --build "$libraries" "$build/c_tests" ${names[@]+"${names[@]}"}
 mapfile -t programs < <(find "$build/c_tests/shared" -maxdepth 1 -type f -perm -u+x ! -name '*.*' | sort)
 [ ${#programs[@]} -gt 0 ] || die "there are no test programs"

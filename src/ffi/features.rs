@@ -1,4 +1,4 @@
-//! The bits of `ktli_uring_config.features_off`: what of the kernel's io_uring the driver is to do without. Each is
+//! The bits of `ktli_uring_config.features_off`: what of the kernel the driver is to do without. Each is
 //! [`Feature`](crate::features::Feature)'s number; what happens without it says `docs/kernel-features.md`.
 
 /// `ktli_uring_config.features_off`: `single_issuer` (Linux 6.0).
@@ -43,6 +43,8 @@ pub const KTLI_URING_FEATURE_WRITE: u64 = 1 << 18;
 pub const KTLI_URING_FEATURE_SENDMSG_ZC: u64 = 1 << 19;
 /// `ktli_uring_config.features_off`: `cancel_result` (Linux 6.1).
 pub const KTLI_URING_FEATURE_CANCEL_RESULT: u64 = 1 << 20;
+/// `ktli_uring_config.features_off`: ktls (Linux 5.11).
+pub const KTLI_URING_FEATURE_KTLS: u64 = 1 << 21;
 
 #[cfg(test)]
 mod tests {
@@ -73,6 +75,7 @@ mod tests {
             (KTLI_URING_FEATURE_WRITE, "write"),
             (KTLI_URING_FEATURE_SENDMSG_ZC, "sendmsg_zc"),
             (KTLI_URING_FEATURE_CANCEL_RESULT, "cancel_result"),
+            (KTLI_URING_FEATURE_KTLS, "ktls"),
         ] {
             assert_eq!(Features::from_bits(bit).names(), name);
         }

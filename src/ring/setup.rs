@@ -195,6 +195,8 @@ fn examine(ring: &IoUring) -> Facts {
         (Feature::SendmsgZc, probe.is_supported(opcode::SendMsgZc::CODE)),
         // They came together, too.
         (Feature::CancelResult, probe.is_supported(opcode::SendMsgZc::CODE)),
+        // Rings have nothing to do with it.
+        (Feature::Ktls, false),
     ] {
         missing = missing.with(feature, !there);
     }

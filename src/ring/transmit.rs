@@ -86,19 +86,20 @@ pub(super) unsafe fn operate(
 }
 
 /// Sends all of `batch` in one operation: the kernel continues by itself where the socket is full
-/// (`MSG_WAITALL`). `wait` tells how long the next wait may be, or `None` to give up; then, and when the
+/// (`MSG_WAITALL`). Without `whole` it does not, and completes with what the socket has taken. `wait` tells how long the
+/// next wait may be, or `None` to give up; then, and when the
 /// kernel completes early, what is returned is less than the batch holds.
 pub fn send_all(
     ring: &mut Ring,
     fd: BorrowedFd<'_>,
     batch: &Batch<'_, Out>,
+    whole: bool,
     wait: &mut dyn FnMut() -> Option<Duration>,
 ) -> io::Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | if whole { libc::MSG_WAITALL } else { 0 };
     let header = batch.header();
     let entry = ring.entry(File::Socket, fd, |fd| {
-        opcode::SendMsg::new(fd, &raw const header)
-            .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
-            .build()
+        opcode::SendMsg::new(fd, &raw const header).flags(flags as u32).build()
     });
     // SAFETY: The header and the pieces it names (`batch` is borrowed) outlive the call; a transmission only reads.
     unsafe { operate(ring, Kind::Send, entry, wait) }
@@ -122,7 +123,7 @@ mod tests {
         let mut batch = Batch::new();
         batch.push(Outgoing::new(&bytes));
         let mut waits = [Some(Duration::from_millis(50)), None].into_iter();
-        let result = send_all(&mut ring, sender.as_fd(), &batch, &mut || waits.next().flatten());
+        let result = send_all(&mut ring, sender.as_fd(), &batch, true, &mut || waits.next().flatten());
         let mut got = vec![0; bytes.len()];
         drive.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
         let mut count = 0;

@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
+    thread,
     time::Duration,
 };
 
@@ -11,6 +12,7 @@ use super::{
     segment::{Batch, In, Out, Outgoing},
 };
 use crate::{
+    in_vain::InVain,
     statistics::{Count, Counters, Own},
     waiting::Receiving,
 };
@@ -23,8 +25,18 @@ pub struct PlainReceiving<'o, 'm> {
     batch: Option<&'o Batch<'m, In>>,
     counters: &'o Counters<Own>,
     tried: bool,
+    /// How often poll(2) has said that there is something, and there was nothing. So it does over the kernel's TLS when
+    /// half a record is there (Linux 6.1; 6.12 does not).
+    in_vain: u32,
+    naps: InVain,
     result: Option<io::Result<usize>>,
 }
+
+/// So often it is asked again at once: the rest of a record is mostly right behind its start.
+const AT_ONCE: u32 = 16;
+
+/// A wait that is not to be longer does not nap.
+const SHORT: Duration = Duration::from_millis(20);
 
 impl<'o, 'm> PlainReceiving<'o, 'm> {
     /// To receive into `batch` from `socket`; `wake` interrupts the waiting. Counts in `counters`.
@@ -34,12 +46,21 @@ impl<'o, 'm> PlainReceiving<'o, 'm> {
         batch: &'o Batch<'m, In>,
         counters: &'o Counters<Own>,
     ) -> Self {
-        PlainReceiving { socket, wake, batch: Some(batch), counters, tried: false, result: None }
+        PlainReceiving { tried: false, batch: Some(batch), ..Self::readable(socket, wake, counters) }
     }
 
     /// To wait until `socket` can be read. Counts in `counters`.
     pub fn readable(socket: BorrowedFd<'o>, wake: &'o Wake, counters: &'o Counters<Own>) -> Self {
-        PlainReceiving { socket, wake, batch: None, counters, tried: true, result: None }
+        PlainReceiving {
+            socket,
+            wake,
+            batch: None,
+            counters,
+            tried: true,
+            in_vain: 0,
+            naps: InVain::new(),
+            result: None,
+        }
     }
 
     /// How it ended, if it did.
@@ -81,6 +102,14 @@ impl Receiving for PlainReceiving<'_, '_> {
                 return Ok(false);
             }
         }
+        if self.in_vain > 0 {
+            self.counters.pauses.add(1);
+            if self.in_vain <= AT_ONCE || timeout.is_some_and(|timeout| timeout < SHORT) {
+                thread::yield_now();
+            } else {
+                self.naps.nap();
+            }
+        }
         self.counters.polls.add(1);
         let [socket, wake] = calls::wait(
             [
@@ -95,6 +124,7 @@ impl Receiving for PlainReceiving<'_, '_> {
         }
         if socket.readable {
             self.attempt();
+            self.in_vain += 1;
         }
         Ok(socket.writable)
     }

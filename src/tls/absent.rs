@@ -1,28 +1,36 @@
 //! What stands for TLS in a build without it: nothing that could be made.
 
-use std::{ffi::CStr, sync::atomic::AtomicBool, time::Instant};
+use std::{ffi::CStr, io, os::fd::BorrowedFd, sync::atomic::AtomicBool, time::Instant};
 
 use log::error;
 use socket2::Socket;
 
-use super::Opened;
+use super::{Agreed, Opened};
 use crate::{error::Errno, readahead::ReadAhead};
 
 /// The TLS of a connection; there is none.
 pub enum Tls {}
+
+/// A connection whose TLS the kernel does; there is none.
+pub enum Kernel {}
+
+/// The kernel's TLS is not used.
+pub fn check() -> Result<(), String> {
+    Err("this build has no TLS (cargo feature tls)".into())
+}
 
 /// How to make one; there is no way.
 pub enum Plan {}
 
 impl Plan {
     /// Fails, as there is no TLS.
-    pub fn new(_: &CStr) -> Result<Plan, Errno> {
+    pub fn new(_: &CStr, _: bool) -> Result<Plan, Errno> {
         error!("TLS was asked for, which this build does not have (cargo feature tls)");
         Err(Errno(libc::EPROTONOSUPPORT))
     }
 
     /// Cannot be called.
-    pub fn shake_hands(self, _: &Socket, _: Instant, _: &AtomicBool) -> Result<Tls, Errno> {
+    pub fn shake_hands(self, _: &Socket, _: Instant, _: &AtomicBool) -> Result<Agreed, Errno> {
         match self {}
     }
 }
@@ -46,6 +54,17 @@ impl Tls {
     }
 
     pub fn take_arrived(&self) -> Vec<u8> {
+        match *self {}
+    }
+}
+
+impl Kernel {
+    /// Cannot be called, like the others.
+    pub fn understand(&self, _: BorrowedFd<'_>, _: io::Result<usize>) -> io::Result<usize> {
+        match *self {}
+    }
+
+    pub fn say_goodbye(&self, _: &Socket) -> bool {
         match *self {}
     }
 }

@@ -16,7 +16,7 @@ use log::{debug, warn};
 use rustls::{ClientConfig, ClientConnection, Error, pki_types::ServerName};
 use socket2::Socket;
 
-use super::{settings, state::Tls};
+use super::{Agreed, kernel, settings, state::Tls};
 use crate::{
     error::Errno,
     socket::{
@@ -31,44 +31,60 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How much is read at a time.
 const READ: usize = 16 << 10;
 
+/// Size of a record's header.
+const HEADER: usize = 5;
+
 /// With whom to speak TLS, and how.
 pub struct Plan {
     config: Arc<ClientConfig>,
     /// The drive's name, for its certificate; `None` where it is none that a certificate could have.
     name: Option<ServerName<'static>>,
+    /// The kernel is to take over.
+    in_kernel: bool,
 }
 
 impl Plan {
-    /// As the `KTLI_URING_TLS_` variables say, with the drive of this name.
+    /// As the `KTLI_URING_TLS_` variables say, with the drive of this name; `in_kernel` if that can be had.
     ///
     /// Fails, with a line in the log, where one of them has a value that cannot be used.
-    pub fn new(host: &CStr) -> Result<Plan, Errno> {
-        let settings = settings::read()?;
+    pub fn new(host: &CStr, in_kernel: bool) -> Result<Plan, Errno> {
+        let in_kernel = in_kernel && kernel::check().is_ok();
+        let settings = settings::read(in_kernel)?;
         let name = host.to_str().ok().and_then(|host| ServerName::try_from(host.to_owned()).ok());
         if name.is_none() && settings.checks_names {
             warn!("TLS: {host:?} is no name that a certificate could have");
             return Err(Errno::INVAL);
         }
-        Ok(Plan { config: settings.config, name })
+        Ok(Plan { config: settings.config, name, in_kernel })
     }
 
     /// Agrees on keys with whoever is on the other side of the socket, until the deadline.
     ///
     /// Fails with EACCES where what the drive shows of itself is refused, with EPROTO where it does not speak TLS, or no
     /// TLS that this speaks, ETIMEDOUT, and ECONNABORTED when `abort` is set.
-    pub fn shake_hands(self, socket: &Socket, deadline: Instant, abort: &AtomicBool) -> Result<Tls, Errno> {
+    pub fn shake_hands(
+        self,
+        socket: &Socket,
+        deadline: Instant,
+        abort: &AtomicBool,
+    ) -> Result<Agreed, Errno> {
         let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
         let address =
             || ServerName::IpAddress(peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip()).into());
         let name = self.name.unwrap_or_else(address);
         let connection = ClientConnection::new(self.config, name).map_err(|error| refused(&error))?;
-        let mut handshake = Handshake { socket, deadline, abort, connection, arrived: Vec::new() };
+        let exact = self.in_kernel;
+        let mut handshake = Handshake { socket, deadline, abort, connection, exact, arrived: Vec::new() };
         match handshake.run() {
             Ok(()) => {
                 let Handshake { connection, arrived, .. } = handshake;
                 let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
                 debug!("TLS: {:?}, {suite:?}", connection.protocol_version());
-                Ok(Tls::new(connection, arrived))
+                let kept = if exact { kernel::hand_over(connection, socket)? } else { Err(connection) };
+                Ok(match kept {
+                    Ok(kernel) => Agreed::Kernel(kernel),
+                    Err(connection) => Agreed::Here(Box::new(Tls::new(connection, arrived))),
+                })
             }
             Err(Errno::TIMEDOUT) => {
                 warn!("TLS: the drive has not agreed on keys in time");
@@ -84,6 +100,8 @@ struct Handshake<'s> {
     deadline: Instant,
     abort: &'s AtomicBool,
     connection: ClientConnection,
+    /// Nothing is read beyond the handshake. It takes two system calls for each record.
+    exact: bool,
     /// What was read and not used.
     arrived: Vec<u8>,
 }
@@ -106,6 +124,9 @@ impl Handshake<'_> {
 
     /// Uses what was read, up to the end of the handshake. What is behind it belongs to the receiver.
     fn process(&mut self) -> Result<(), Error> {
+        if self.exact && self.missing() > 0 {
+            return Ok(());
+        }
         while self.connection.is_handshaking() && !self.arrived.is_empty() {
             let mut from = &self.arrived[..];
             // Reading from memory does not fail, and nothing is decrypted yet for which there could be no room.
@@ -115,6 +136,15 @@ impl Handshake<'_> {
             self.connection.process_new_packets()?;
         }
         Ok(())
+    }
+
+    /// How many bytes the record that is being read lacks: first of its header, then of what that announces.
+    fn missing(&self) -> usize {
+        let wanted = match self.arrived[..] {
+            [_, _, _, high, low, ..] => HEADER + usize::from(u16::from_be_bytes([high, low])),
+            _ => HEADER,
+        };
+        wanted.saturating_sub(self.arrived.len())
     }
 
     /// Sends what TLS has to say.
@@ -138,7 +168,7 @@ impl Handshake<'_> {
     /// Receives something.
     fn receive(&mut self) -> Result<(), Errno> {
         let start = self.arrived.len();
-        self.arrived.resize(start + READ, 0);
+        self.arrived.resize(start + if self.exact { self.missing() } else { READ }, 0);
         let result = loop {
             let mut batch = Batch::new();
             batch.push(Incoming::new(&mut self.arrived[start..]));

@@ -17,7 +17,10 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use super::verifier::{self, Anyone, Pinned};
+use super::{
+    kernel,
+    verifier::{self, Anyone, Pinned},
+};
 use crate::{config, error::Errno};
 
 /// What the variables come to.
@@ -28,20 +31,26 @@ pub struct Settings {
     pub checks_names: bool,
 }
 
-/// Reads the variables, and the files that they name. Fails with EINVAL, and a line in the log that says why.
-pub fn read() -> Result<Settings, Errno> {
+/// Reads the variables, and the files that they name. `in_kernel`: for a connection that the kernel is to take over.
+/// Fails with EINVAL, and a line in the log that says why.
+pub fn read(in_kernel: bool) -> Result<Settings, Errno> {
     // Without the variables nobody would know what was asked for.
     let read = |name| Ok((name, config::variable(name)?));
     let variables: Vec<_> = config::TEXTS.into_iter().map(read).collect::<Result<_, Errno>>()?;
     let lookup = |name: &str| variables.iter().find(|(known, _)| *known == name)?.1.clone();
-    build(&lookup).map_err(|why| {
+    build(&lookup, in_kernel).map_err(|why| {
         error!("no connection over TLS: {why}");
         Errno::INVAL
     })
 }
 
-fn build(variable: &dyn Fn(&str) -> Option<String>) -> Result<Settings, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+fn build(variable: &dyn Fn(&str) -> Option<String>, in_kernel: bool) -> Result<Settings, String> {
+    let mut provider = rustls::crypto::ring::default_provider();
+    if in_kernel {
+        // Stable: the rest stays in its order, for drives that have nothing else.
+        provider.cipher_suites.sort_by_key(|suite| !kernel::is_suitable(suite.suite()));
+    }
+    let provider = Arc::new(provider);
     let pin = variable("KTLI_URING_TLS_PIN").map(|text| {
         verifier::digest(&text)
             .ok_or_else(|| format!("KTLI_URING_TLS_PIN={text:?} is no SHA-256 (64 hexadecimal digits)"))
@@ -89,6 +98,7 @@ fn build(variable: &dyn Fn(&str) -> Option<String>) -> Result<Settings, String> 
     };
     // Each connection is checked by itself.
     config.resumption = Resumption::disabled();
+    config.enable_secret_extraction = in_kernel;
     Ok(Settings { config: Arc::new(config), checks_names })
 }
 
@@ -133,7 +143,18 @@ mod tests {
             let found = variables.iter().find(|(known, _)| name == format!("KTLI_URING_TLS_{known}"));
             found.map(|(_, value)| (*value).to_owned())
         };
-        build(&lookup).err().unwrap_or_default()
+        build(&lookup, false).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_kernel_s_suites_come_first_for_it_and_none_is_left_out() {
+        let suites =
+            |in_kernel| build(&|_| None, in_kernel).unwrap().config.crypto_provider().cipher_suites.clone();
+        let (here, there) = (suites(false), suites(true));
+        assert_eq!(here.len(), there.len());
+        assert!(!kernel::is_suitable(here[0].suite()) && kernel::is_suitable(there[0].suite()));
+        assert!(here.iter().all(|suite| there.contains(suite)));
+        assert!(there.is_sorted_by_key(|suite| !kernel::is_suitable(suite.suite())));
     }
 
     #[test]

@@ -128,8 +128,14 @@ impl Transmit {
         };
         let fd = connection.fd();
         let sent = match (&mut self.engine, connection.options.send_strategy) {
+            // The kernel's TLS refuses MSG_WAITALL (EOPNOTSUPP), which each of these needs to send all.
+            (Engine::Ring(ring), strategy)
+                if connection.kernel_tls.is_some() && strategy != SendStrategy::Loop =>
+            {
+                ring::transmit::send_all(ring, fd, batch, false, &mut wait)?
+            }
             (Engine::Ring(ring), SendStrategy::Auto | SendStrategy::Whole) => {
-                ring::transmit::send_all(ring, fd, batch, &mut wait)?
+                ring::transmit::send_all(ring, fd, batch, true, &mut wait)?
             }
             (Engine::Ring(ring), SendStrategy::Loop) => {
                 ring::stepwise::send_some(ring, fd, batch, &mut wait)?
@@ -207,6 +213,8 @@ impl Transmit {
             libc::EPIPE | libc::ECONNRESET | libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => {
                 self.connection.fail_send(errno)
             }
+            // What the kernel's TLS could not decrypt shows in the other direction, too.
+            libc::EBADMSG => self.connection.fail_send(Errno::PROTO),
             // Whoever disconnects still reads until the drive has taken the messages before this one.
             libc::ECONNABORTED if begun => self.connection.fail_send(errno),
             // Nothing of the message has left (EFAULT, or somebody disconnects and will look after the messages

@@ -66,6 +66,18 @@ fn features(known: &[Feature]) -> Option<Check> {
     }
 }
 
+/// Whether the kernel takes over TLS, or why not.
+pub fn kernel_tls(answer: Result<(), String>) -> Check {
+    let name = "kernel TLS";
+    match answer {
+        Ok(()) => {
+            Check::new(name, Verdict::Good, "connections over TLS with ChaCha20-Poly1305 are the kernel's")
+        }
+        Err(why) => Check::new(name, Verdict::Note, format!("connections over TLS are the driver's: {why}"))
+            .advise("modprobe tls loads it where the kernel has it"),
+    }
+}
+
 fn sysctl(proc: Proc<'_>, suspect: Verdict) -> Check {
     let name = "io_uring_disabled";
     let group = proc.text("sys/kernel/io_uring_group").unwrap_or_else(|| "-1".into());

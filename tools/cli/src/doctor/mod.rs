@@ -136,6 +136,7 @@ fn diagnose(output: Output) -> Result<Option<Code>> {
         .map(|known| Feature { name: known.name, since: known.since, usable: known.usable })
         .collect();
     let mut checks = machine::checks(proc, &driver, io_uring, &features);
+    checks.push(machine::kernel_tls(ktli_uring::kernel_tls()));
     checks.extend(buffers::checks(proc, config.send_buffer.into(), config.receive_buffer.into()));
     let report = Report { io_uring, driver, features, checks };
     output.show_coloured(&report, |out| {
