@@ -129,6 +129,11 @@ impl Connection {
         Some(Errno(self.receive_error.load(Ordering::Acquire))).filter(|errno| errno.0 != 0)
     }
 
+    /// What an error of the socket means where the kernel does TLS; elsewhere it is what it says.
+    pub fn meaning(&self, errno: Errno) -> Errno {
+        self.kernel_tls.as_ref().map_or(errno, |kernel| kernel.errno(self.fd(), errno))
+    }
+
     /// Sending has failed: every later send fails with `errno`, the first one that was noted.
     pub fn fail_send(&self, errno: Errno) -> Errno {
         match self.send_error.compare_exchange(0, errno.0, Ordering::AcqRel, Ordering::Acquire) {
@@ -174,7 +179,7 @@ impl Connection {
             by.flush(bytes.len(), messages, calls::send(self.fd(), &batch))
         });
         flushed.unwrap_or_else(|error| {
-            self.fail_send(error.into());
+            self.fail_send(self.meaning(error.into()));
             Flushed::All
         })
     }

@@ -87,6 +87,9 @@ struct Drain {
     full: bool,
     /// poll(2) has said that it does, and it took nothing since: to ask it again would be no waiting.
     room: bool,
+    /// poll(2) has said that there is something to read, and nothing was read since: over the kernel's TLS that is half a
+    /// record.
+    half: bool,
     in_vain: InVain,
 }
 
@@ -99,6 +102,7 @@ impl Drain {
             said: false,
             full: false,
             room: false,
+            half: false,
             in_vain: InVain::new(),
         }
     }
@@ -123,9 +127,12 @@ impl Drain {
                 connection.close_sending();
             }
         }
+        let tries = counters.recvmsgs.get();
         if !connection.discard(scratch) {
             return false;
         }
+        // The last try of each look finds nothing.
+        self.half &= counters.recvmsgs.get() == tries + 1;
         if Instant::now() < self.deadline {
             return true;
         }
@@ -140,7 +147,7 @@ impl Drain {
     fn wait(&mut self) {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let left = if self.sending && !self.full { left.min(SOON) } else { left };
-        if self.full && std::mem::take(&mut self.room) {
+        if (self.full && std::mem::take(&mut self.room)) || std::mem::take(&mut self.half) {
             self.connection.statistics.others.pauses.add(1);
             self.in_vain.nap();
             return;
@@ -149,6 +156,6 @@ impl Drain {
         self.connection.statistics.others.polls.add(1);
         // Failing it would only look again too soon.
         let ready = calls::wait([interest], Some(left));
-        self.room = ready.is_ok_and(|[socket]| socket.writable);
+        (self.room, self.half) = ready.map_or((false, false), |[socket]| (socket.writable, socket.readable));
     }
 }

@@ -28,6 +28,13 @@ impl InVain {
         thread::sleep(self.delay());
     }
 
+    /// One more, and not longer than `most`. What is left of that.
+    pub fn nap_within(&mut self, most: Option<Duration>) -> Option<Duration> {
+        let delay = self.delay().min(most.unwrap_or(MOST));
+        thread::sleep(delay);
+        most.map(|most| most.saturating_sub(delay))
+    }
+
     fn delay(&mut self) -> Duration {
         let delay = self.next;
         self.next = (2 * delay).min(MOST);

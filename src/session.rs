@@ -321,7 +321,7 @@ impl Session {
     /// that waits looks every [`LOOK`].
     fn remove_halves(&self, generation: u64, connection: &Connection, deadline: Instant) {
         lock(&self.receive).take_if(|(of, _)| *of == generation);
-        if connection.options.zero_copy > 0 {
+        if connection.options.zero_copy > 0 && connection.kernel_tls.is_none() {
             // Memory that is sent without a copy is the kernel's until the drive has taken all of it.
             let deadline = deadline.max(Instant::now() + AT_LEAST);
             if !await_release(connection, deadline, || try_lock(&self.transmit).is_some()) {

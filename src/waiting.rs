@@ -149,7 +149,7 @@ fn wait(
             .flush(|bytes, messages| counters.flush(bytes.len(), messages, receiving.send_now(bytes)));
         let flushed = flushed.unwrap_or_else(|error| {
             debug!("sending what was staged has failed: {error}");
-            connection.fail_send(error.into());
+            connection.fail_send(connection.meaning(error.into()));
             Flushed::All
         });
         let blocked = matches!(flushed, Flushed::Full | Flushed::Short);

@@ -128,12 +128,11 @@ initrd() {
 	printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 	echo 'root:x:0:0::/:/bin/sh' >"$root/etc/passwd"
 	# The peer of the tests of TLS.
-	if tool=$(command -v openssl); then
-		cp -L "$tool" "$root/bin/"
-		copy_with_libraries "$root" "$tool"
-		mkdir -p "$root/usr/lib/ssl"
-		cp -L /etc/ssl/openssl.cnf "$root/usr/lib/ssl/"
-	fi
+	tool=$(command -v openssl) || die "openssl is missing"
+	cp -L "$tool" "$root/bin/"
+	copy_with_libraries "$root" "$tool"
+	mkdir -p "$root/usr/lib/ssl"
+	cp -L /etc/ssl/openssl.cnf "$root/usr/lib/ssl/"
 	# The kernel's TLS, which is no part of the kernel itself, and the cipher that is used with it.
 	for module in net/tls/tls {,lib/,arch/x86/}crypto/{{lib,}{chacha,poly1305},{chacha,poly1305}{_generic,-x86_64},chacha20poly1305}; do
 		module=$kernel/lib/modules/$release/kernel/$module.ko

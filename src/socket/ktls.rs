@@ -86,6 +86,11 @@ fn set<T>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: &T) 
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Has TCP lost the connection? A socket with one knows its peer.
+pub fn is_gone(fd: BorrowedFd<'_>) -> bool {
+    socket2::SockRef::from(&fd).peer_addr().is_err()
+}
+
 /// Room for one control message of one byte, aligned as the kernel wants it.
 #[repr(C, align(8))]
 struct Control([u8; 32]);

@@ -35,9 +35,6 @@ pub struct PlainReceiving<'o, 'm> {
 /// So often it is asked again at once: the rest of a record is mostly right behind its start.
 const AT_ONCE: u32 = 16;
 
-/// A wait that is not to be longer does not nap.
-const SHORT: Duration = Duration::from_millis(20);
-
 impl<'o, 'm> PlainReceiving<'o, 'm> {
     /// To receive into `batch` from `socket`; `wake` interrupts the waiting. Counts in `counters`.
     pub fn new(
@@ -102,12 +99,13 @@ impl Receiving for PlainReceiving<'_, '_> {
                 return Ok(false);
             }
         }
+        let mut timeout = timeout;
         if self.in_vain > 0 {
             self.counters.pauses.add(1);
-            if self.in_vain <= AT_ONCE || timeout.is_some_and(|timeout| timeout < SHORT) {
+            if self.in_vain <= AT_ONCE {
                 thread::yield_now();
             } else {
-                self.naps.nap();
+                timeout = self.naps.nap_within(timeout);
             }
         }
         self.counters.polls.add(1);

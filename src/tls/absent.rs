@@ -64,6 +64,10 @@ impl Kernel {
         match *self {}
     }
 
+    pub fn errno(&self, _: BorrowedFd<'_>, _: Errno) -> Errno {
+        match *self {}
+    }
+
     pub fn say_goodbye(&self, _: &Socket) -> bool {
         match *self {}
     }

@@ -80,7 +80,11 @@ impl Plan {
                 let Handshake { connection, arrived, .. } = handshake;
                 let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
                 debug!("TLS: {:?}, {suite:?}", connection.protocol_version());
-                let kept = if exact { kernel::hand_over(connection, socket)? } else { Err(connection) };
+                let kept = if exact && arrived.is_empty() {
+                    kernel::hand_over(connection, socket)?
+                } else {
+                    Err(connection)
+                };
                 Ok(match kept {
                     Ok(kernel) => Agreed::Kernel(kernel),
                     Err(connection) => Agreed::Here(Box::new(Tls::new(connection, arrived))),
@@ -141,7 +145,9 @@ impl Handshake<'_> {
     /// How many bytes the record that is being read lacks: first of its header, then of what that announces.
     fn missing(&self) -> usize {
         let wanted = match self.arrived[..] {
-            [_, _, _, high, low, ..] => HEADER + usize::from(u16::from_be_bytes([high, low])),
+            [20..=23, 3, _, high, low, ..] => HEADER + usize::from(u16::from_be_bytes([high, low])),
+            // No TLS: rustls is to see it at once.
+            [_, _, _, _, _, ..] => 0,
             _ => HEADER,
         };
         wanted.saturating_sub(self.arrived.len())

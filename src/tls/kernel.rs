@@ -6,10 +6,7 @@ use std::{
     io,
     net::TcpListener,
     os::fd::{AsFd, BorrowedFd},
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -58,9 +55,19 @@ pub fn check() -> Result<(), String> {
     let answer = try_it();
     let is_lasting = match &answer {
         Ok(()) => true,
+        Err((_, error)) if error.kind() == io::ErrorKind::TimedOut => false,
         Err((_, error)) => !matches!(
             error.raw_os_error(),
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN | libc::ETIMEDOUT)
+            Some(
+                libc::EMFILE
+                    | libc::ENFILE
+                    | libc::ENOMEM
+                    | libc::ENOBUFS
+                    | libc::EAGAIN
+                    | libc::EADDRINUSE
+                    | libc::EADDRNOTAVAIL
+                    | libc::ENETUNREACH
+            )
         ),
     };
     let answer = answer.map_err(|(step, error)| match error.raw_os_error() {
@@ -78,7 +85,7 @@ pub fn check() -> Result<(), String> {
     }
     let kept = answer.clone();
     if reserve::check().is_ok() {
-        // Not get_or_init: a child forked in the middle of it would wait for ever.
+        // Not get_or_init around all of it: a child forked in the middle would wait for ever.
         let _ = ANSWER.set(kept);
     }
     answer
@@ -138,7 +145,7 @@ pub fn hand_over(
     ktls::set_receive_keys(socket.as_fd(), &receive).map_err(|error| lost("TLS_RX", &error))?;
     ktls::set_send_keys(socket.as_fd(), &send).map_err(|error| lost("TLS_TX", &error))?;
     info!("TLS in the kernel: {version:?}, {suite:?}");
-    Ok(Ok(Kernel { told: AtomicBool::new(false) }))
+    Ok(Ok(Kernel(())))
 }
 
 /// The connection is neither here nor there.
@@ -158,15 +165,12 @@ pub fn is_suitable(suite: CipherSuite) -> bool {
 }
 
 /// A connection whose TLS the kernel does.
-pub struct Kernel {
-    /// It has the goodbye.
-    told: AtomicBool,
-}
+pub struct Kernel(());
 
+#[expect(clippy::unused_self, reason = "only who has one may ask")]
 impl Kernel {
     /// Takes a result of receiving to what it means: the record that the kernel did not hand out is looked at, if that
     /// was it.
-    #[expect(clippy::unused_self, reason = "only who has one may ask")]
     pub fn understand(&self, fd: BorrowedFd<'_>, result: io::Result<usize>) -> io::Result<usize> {
         let error = match result {
             Err(error) => error,
@@ -174,11 +178,21 @@ impl Kernel {
         };
         match error.raw_os_error() {
             Some(libc::EIO) => look_at_record(fd),
-            Some(libc::EBADMSG | libc::EMSGSIZE | libc::EINVAL) => {
-                warn!("what the peer sent is no TLS that could be read: {error}");
-                Err(io::Error::from_raw_os_error(libc::EPROTO))
+            Some(number) => Err(io::Error::from_raw_os_error(self.errno(fd, Errno(number)).0)),
+            None => Err(error),
+        }
+    }
+
+    /// What an error of sending or receiving means: the kernel's TLS has its own, and up to Linux 6.12 it also calls a
+    /// connection that is gone a bad message.
+    pub fn errno(&self, fd: BorrowedFd<'_>, errno: Errno) -> Errno {
+        match errno.0 {
+            libc::EBADMSG | libc::EMSGSIZE | libc::EINVAL if ktls::is_gone(fd) => Errno::CONNRESET,
+            libc::EBADMSG | libc::EMSGSIZE | libc::EINVAL => {
+                warn!("what the peer sent is no TLS that could be read");
+                Errno::PROTO
             }
-            _ => Err(error),
+            _ => errno,
         }
     }
 
@@ -190,16 +204,15 @@ impl Kernel {
     pub fn say_goodbye(&self, socket: &Socket) -> bool {
         let interest = Interest { fd: socket.as_fd(), read: false, write: true };
         let room = calls::wait([interest], Some(Duration::ZERO)).is_ok_and(|[socket]| socket.writable);
-        if !room || self.told.load(Ordering::Relaxed) {
-            return room;
+        if !room {
+            return false;
         }
         let _ = socket.set_write_timeout(Some(PATIENCE));
         let begun = Instant::now();
-        match ktls::send_record(socket.as_fd(), ALERT, &[1, CLOSE_NOTIFY]) {
-            Ok(()) => {
-                self.told.store(true, Ordering::Relaxed);
-                begun.elapsed() < PATIENCE
-            }
+        // A signal in the middle of it would make the kernel drop all that it has not sent. One that took long may be in
+        // the kernel's list still: then another one says so behind it.
+        match calls::with_signals_blocked(|| ktls::send_record(socket.as_fd(), ALERT, &[1, CLOSE_NOTIFY])) {
+            Ok(()) => begun.elapsed() < PATIENCE,
             Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
         }
     }
@@ -207,7 +220,7 @@ impl Kernel {
 
 /// Takes a record that is not data: 0 is the end of the stream, `WouldBlock` that it was of no importance.
 fn look_at_record(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut bytes = vec![0; RECORD];
+    let mut bytes = [0; RECORD];
     let (kind, count) = ktls::take_record(fd, &mut bytes)?;
     match read_record(kind, &bytes[..count]) {
         Meaning::Goodbye => Ok(0),

@@ -208,13 +208,15 @@ impl Transmit {
 
     /// Takes note that a send has failed. `begun`: a part of its message has left.
     fn give_up(&self, errno: Errno, begun: bool) -> Errno {
+        let errno = self.connection.meaning(errno);
         match errno.0 {
             // The receiver's half finds out by itself, and may first have answers to hand out.
-            libc::EPIPE | libc::ECONNRESET | libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => {
-                self.connection.fail_send(errno)
-            }
-            // What the kernel's TLS could not decrypt shows in the other direction, too.
-            libc::EBADMSG => self.connection.fail_send(Errno::PROTO),
+            libc::EPROTO
+            | libc::EPIPE
+            | libc::ECONNRESET
+            | libc::ETIMEDOUT
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH => self.connection.fail_send(errno),
             // Whoever disconnects still reads until the drive has taken the messages before this one.
             libc::ECONNABORTED if begun => self.connection.fail_send(errno),
             // Nothing of the message has left (EFAULT, or somebody disconnects and will look after the messages
