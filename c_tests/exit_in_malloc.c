@@ -19,9 +19,9 @@ struct shared {
 };
 static struct shared *shared;
 
-static long nth;             /* the one in which the process ends */
-static __thread bool inside; /* a call of the driver's */
-static __thread bool held;   /* malloc's lock, so to speak */
+static long nth;                                   /* the one in which the process ends */
+static __thread bool inside;                       /* a call of the driver's */
+static __thread bool held __attribute__((unused)); /* malloc's lock, so to speak */
 
 #ifdef __SANITIZE_ADDRESS__
 enum { ENDS = false };
