@@ -7,6 +7,7 @@
  * The program has its own malloc, as allocations.c has.
  */
 #include "harness.h"
+#include "own_malloc.h"
 
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -19,69 +20,27 @@ struct shared {
 };
 static struct shared *shared;
 
-static long nth;                                   /* the one in which the process ends */
-static __thread bool inside;                       /* a call of the driver's */
-static __thread bool held __attribute__((unused)); /* malloc's lock, so to speak */
+static long nth;             /* the one in which the process ends */
+static __thread bool inside; /* a call of the driver's */
+static __thread bool held;   /* malloc's lock, so to speak */
 
-#ifdef __SANITIZE_ADDRESS__
-enum { ENDS = false };
-#else
-enum { ENDS = true };
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-void __libc_free(void *memory);
-
-static void allocating(void)
+static bool allocating(size_t size)
 {
+	(void)size;
 	if (held)
 		_exit(WAITS);
 	if (inside && ++shared->calls == nth) {
 		held = true;
 		exit(0);
 	}
+	return true;
 }
 
-void *malloc(size_t size)
+static void freeing(void)
 {
-	allocating();
-	return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-	allocating();
-	return __libc_calloc(count, size);
-}
-
-void *realloc(void *memory, size_t size)
-{
-	allocating();
-	return __libc_realloc(memory, size);
-}
-
-int posix_memalign(void **memory, size_t alignment, size_t size)
-{
-	allocating();
-	*memory = __libc_memalign(alignment, size);
-	return *memory != NULL ? 0 : ENOMEM;
-}
-
-void *aligned_alloc(size_t alignment, size_t size)
-{
-	allocating();
-	return __libc_memalign(alignment, size);
-}
-
-void free(void *memory)
-{
-	if (held && memory != NULL)
+	if (held)
 		_exit(WAITS);
-	__libc_free(memory);
 }
-#endif
 
 static struct peer first, second;
 static uint8_t *frame, *large;
@@ -166,7 +125,7 @@ int main(void)
 	int lost = 0;
 
 	begin();
-	if (!ENDS || on_valgrind())
+	if (!OWN_MALLOC || on_valgrind())
 		skip("the sanitizer and valgrind have a malloc of their own");
 	setenv("KTLI_URING_STATS", "1", 1);
 	setenv("KTLI_URING_LOG", "debug", 1);

@@ -8,6 +8,7 @@
  * The program has its own malloc, as allocations.c has.
  */
 #include "harness.h"
+#include "own_malloc.h"
 
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -26,56 +27,23 @@ static size_t least; /* smaller ones do not fail */
 static atomic_bool failing;
 static __thread bool ours; /* this thread is the test's own, and not inside a call */
 
-#ifdef __SANITIZE_ADDRESS__
-enum { FAILS = false };
-#else
-enum { FAILS = true };
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-
-static bool refuse(size_t size)
+static bool allocating(size_t size)
 {
 	long number;
 
 	if (ours || !failing || size < least)
-		return false;
+		return true;
 	number = ++shared->calls;
 	if (nth == 0 || number < nth || (number > nth && !from_then_on))
-		return false;
+		return true;
 	shared->refused++;
 	errno = ENOMEM;
-	return true;
+	return false;
 }
 
-void *malloc(size_t size)
+static void freeing(void)
 {
-	return refuse(size) ? NULL : __libc_malloc(size);
 }
-
-void *calloc(size_t count, size_t size)
-{
-	return refuse(count * size) ? NULL : __libc_calloc(count, size);
-}
-
-void *realloc(void *memory, size_t size)
-{
-	return refuse(size) ? NULL : __libc_realloc(memory, size);
-}
-
-int posix_memalign(void **memory, size_t alignment, size_t size)
-{
-	*memory = refuse(size) ? NULL : __libc_memalign(alignment, size);
-	return *memory != NULL ? 0 : ENOMEM;
-}
-
-void *aligned_alloc(size_t alignment, size_t size)
-{
-	return refuse(size) ? NULL : __libc_memalign(alignment, size);
-}
-#endif
 
 /* ---- One session's life. All calls of the driver's are made through these. ---- */
 
@@ -269,7 +237,7 @@ int main(void)
 
 	ours = true;
 	begin();
-	if (!FAILS || on_valgrind())
+	if (!OWN_MALLOC || on_valgrind())
 		skip("the sanitizer and valgrind have a malloc of their own");
 	setenv("KTLI_URING_LOG", "trace", 1);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
