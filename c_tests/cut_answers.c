@@ -10,6 +10,9 @@
  */
 #include "harness.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 enum { WORKERS = 12, QUIET = 2, TIMEOUT = 10, LARGE = 48 << 10, MOST = 12 };
 
 enum end { CLOSED, HALF_CLOSED, RESET, SILENT, LATE, ENDS };
@@ -195,18 +198,35 @@ static void await_received(const struct cut *cut)
 	}
 }
 
+/* On an emulated machine the end may take longer than the polls that are to find it. */
+static void await_end(int fd)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	do {
+		usleep(50);
+		CHECK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
+	} while (info.tcpi_state == TCP_ESTABLISHED);
+}
+
 static void end_answers(struct peer *peer, struct cut *cut)
 {
+	int fd = find_socket(peer->port);
+
 	switch (cut->end) {
 	case CLOSED:
 		peer_close(peer);
+		await_end(fd);
 		break;
 	case HALF_CLOSED:
 		CHECK(shutdown(peer->fd, SHUT_WR) == 0);
+		await_end(fd);
 		break;
 	case RESET:
 		peer_await_delivery(peer);
 		peer_reset(peer);
+		await_end(fd);
 		break;
 	case SILENT:
 		if (!cut->announced)
