@@ -9,6 +9,7 @@
  */
 #include "harness.h"
 #include "openssl.h"
+#include "relay.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -46,6 +47,7 @@ static bool kernel_can(void)
 	return can;
 }
 
+static bool tls_13;    /* the version */
 static bool in_kernel; /* it can, and is allowed to */
 
 /* Who does the TLS of the connection to this port, as the kernel tells it. */
@@ -396,6 +398,7 @@ static void run(const char *name, void (*test)(void), const char *arguments)
 {
 	int status;
 
+	tls_13 = strstr(arguments, "1_3") != NULL;
 	start_server(arguments);
 	fflush(stdout);
 	pid_t pid = fork();
@@ -417,7 +420,7 @@ static void run(const char *name, void (*test)(void), const char *arguments)
 
 int main(void)
 {
-	static const char *const VERSIONS[] = {"-tls1_2", "-tls1_3"};
+	static const char *const VERSIONS[] = {DRIVE "-tls1_2", DRIVE "-tls1_3"};
 	const char *off = getenv("KTLI_URING_FEATURES");
 
 	begin();
@@ -441,9 +444,9 @@ int main(void)
 				RUN(garbage, VERSIONS[i]);
 			which = 0;
 		}
-		RUN(another_cipher, "-tls1_3 -ciphersuites TLS_AES_256_GCM_SHA384");
-		RUN(another_cipher, "-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256");
-		RUN(new_keys, COMMANDS " -tls1_3");
+		RUN(another_cipher, DRIVE "-tls1_3 -ciphersuites TLS_AES_256_GCM_SHA384");
+		RUN(another_cipher, DRIVE "-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256");
+		RUN(new_keys, DRIVE COMMANDS " -tls1_3");
 		/* Again without it. */
 		if (!in_kernel)
 			break;

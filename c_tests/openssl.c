@@ -3,23 +3,50 @@
 #include "harness.h"
 
 #include <arpa/inet.h>
+#include <stdarg.h>
 #include <sys/wait.h>
-
-int to_server, from_server;
-bool tls_13;
 
 static char dir[] = "/tmp/ktli-uring-openssl-XXXXXX";
 static pid_t server;
-static int port;
+int to_server, from_server, server_port;
 
-/* Runs a shell command in the directory of the files. */
-static void shell(const char *command)
+/* ---- Files. ---- */
+
+char output[256];
+
+void shell(const char *format, ...)
 {
-	char all[1024];
+	char command[1024];
+	int length = snprintf(command, sizeof(command), "cd %s && exec 2>>log && ", dir);
+	va_list arguments;
 
-	snprintf(all, sizeof(all), "cd %s && exec 2>>log && %s", dir, command);
-	if (system(all) != 0)
-		FAIL("%s", all);
+	va_start(arguments, format);
+	vsnprintf(command + length, sizeof(command) - (size_t)length, format, arguments);
+	va_end(arguments);
+	FILE *pipe = popen(command, "r");
+
+	CHECK(pipe != NULL);
+	output[fread(output, 1, sizeof(output) - 1, pipe)] = 0;
+	if (pclose(pipe) != 0)
+		FAIL("%s", command);
+	output[strcspn(output, " \n")] = 0;
+}
+
+const char *path(const char *name)
+{
+	static char paths[4][128];
+	static int next;
+	char *to = paths[next++ % 4];
+
+	snprintf(to, sizeof(paths[0]), "%s/%s", dir, name);
+	return to;
+}
+
+void make_certificate(const char *name, const char *constraints, const char *subject)
+{
+	shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=%s"
+	      " -addext basicConstraints=critical,%s -addext subjectAltName=%s -keyout %s.key -out %s.pem",
+	      name, constraints, subject, name, name);
 }
 
 void prepare_openssl(void)
@@ -27,17 +54,15 @@ void prepare_openssl(void)
 	if (system("openssl version >/dev/null 2>&1") != 0)
 		skip("openssl is not installed (package: openssl)");
 	CHECK(mkdtemp(dir) != NULL);
-	shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=drive"
-	      " -keyout drive.key -out drive.pem");
+	make_certificate("drive", "CA:FALSE", "IP:127.0.0.1");
 }
 
 void end_openssl(void)
 {
-	char all[1024];
-
-	snprintf(all, sizeof(all), "rm -r %s", dir);
-	CHECK(system(all) == 0);
+	shell("rm -r %s", dir);
 }
+
+/* ---- The server. ---- */
 
 /* Does it listen, and nobody else at that port? False also where it has ended. */
 static bool is_listening(void)
@@ -47,7 +72,7 @@ static bool is_listening(void)
 	FILE *file = fopen("/proc/net/tcp", "r");
 
 	CHECK(file != NULL);
-	snprintf(wanted, sizeof(wanted), " 0100007F:%04X 00000000:0000 0A ", (unsigned)port);
+	snprintf(wanted, sizeof(wanted), " 0100007F:%04X 00000000:0000 0A ", (unsigned)server_port);
 	while (inode == 0 && fgets(line, sizeof(line), file) != NULL)
 		if (strstr(line, wanted) != NULL)
 			sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %lu", &inode);
@@ -69,7 +94,7 @@ int connect_server(void)
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	address.sin_port = htons((uint16_t)port);
+	address.sin_port = htons((uint16_t)server_port);
 	CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	return fd;
 }
@@ -80,15 +105,13 @@ static bool try_to_start(const char *more)
 	char command[512];
 	struct peer free_port;
 
-	tls_13 = strstr(more, "1_3") != NULL;
 	/* A port that was free a moment ago. */
 	peer_listen(&free_port, 0);
-	port = free_port.port;
+	server_port = free_port.port;
 	peer_end(&free_port);
-	snprintf(
-		command, sizeof(command),
-		"cd %s && exec openssl s_server %s -cert drive.pem -key drive.key -naccept 1 -accept 127.0.0.1:%d %s 2>>log",
-		dir, strstr(more, COMMANDS) != NULL ? "" : "-quiet", port, more);
+	snprintf(command, sizeof(command),
+		 "cd %s && exec openssl s_server %s -naccept 1 -accept 127.0.0.1:%d %s 2>>log", dir,
+		 strstr(more, COMMANDS) != NULL ? "" : "-quiet", server_port, more);
 	CHECK(pipe(in) == 0 && pipe(out) == 0);
 	server = fork();
 	CHECK(server >= 0);
@@ -132,130 +155,6 @@ void stop_server(void)
 	close(from_server);
 }
 
-/* ---- The relay. ---- */
-
-struct relay relay;
-
-void write_all(int fd, const uint8_t *bytes, size_t count)
-{
-	for (size_t done = 0; done < count;) {
-		ssize_t more = send(fd, bytes + done, count - done, MSG_NOSIGNAL);
-
-		if (more <= 0)
-			return;
-		done += (size_t)more;
-	}
-}
-
-static void *pass_to_server(void *argument)
-{
-	static uint8_t bytes[65536];
-
-	for (;;) {
-		ssize_t count = recv(relay.peer.fd, bytes, sizeof(bytes), 0);
-
-		if (count <= 0)
-			break;
-		/* Not a byte: the server would wait for the rest of the record, and do nothing else. */
-		while (relay.deaf && !relay.ended)
-			sleep_ms(5);
-		for (ssize_t i = count > (ssize_t)sizeof(relay.last) ? count - (ssize_t)sizeof(relay.last) : 0;
-		     i < count; i++) {
-			memmove(relay.last, relay.last + 1, sizeof(relay.last) - 1);
-			relay.last[sizeof(relay.last) - 1] = bytes[i];
-		}
-		write_all(relay.server, bytes, (size_t)count);
-		relay.from_driver += count;
-	}
-	relay.driver_ended = true;
-	shutdown(relay.server, SHUT_WR);
-	return argument;
-}
-
-/* Waits while what follows is held. How many of so many bytes may pass? */
-static size_t passing(size_t count)
-{
-	for (;;) {
-		long limit = relay.hold_after;
-
-		if (relay.ended || limit < 0)
-			return count;
-		if (limit > relay.from_server)
-			return (size_t)(limit - relay.from_server) < count ? (size_t)(limit - relay.from_server)
-									   : count;
-		sleep_ms(5);
-	}
-}
-
-static void *pass_to_driver(void *argument)
-{
-	static uint8_t bytes[65536];
-
-	for (;;) {
-		ssize_t count = recv(relay.server, bytes, sizeof(bytes), 0);
-
-		if (count <= 0)
-			break;
-		for (size_t done = 0, piece; done < (size_t)count; done += piece) {
-			piece = passing((size_t)count - done);
-			if (relay.cut_after >= 0 && relay.from_server + (long)piece > relay.cut_after)
-				piece = (size_t)(relay.cut_after - relay.from_server);
-			pthread_mutex_lock(&relay.to_driver);
-			write_all(relay.peer.fd, bytes + done, piece);
-			relay.from_server += (long)piece;
-			pthread_mutex_unlock(&relay.to_driver);
-			if (relay.from_server == relay.cut_after)
-				goto end;
-		}
-	}
-	while (relay.keep_open && !relay.ended)
-		sleep_ms(5);
-end:
-	shutdown(relay.peer.fd, SHUT_WR);
-	return argument;
-}
-
-static void *accept_relay(void *argument)
-{
-	peer_accept(&relay.peer);
-	relay.server = connect_server();
-	relay.threads[0] = start_thread(pass_to_server, NULL);
-	relay.threads[1] = start_thread(pass_to_driver, NULL);
-	return argument;
-}
-
-void start_relay(int receive_buffer)
-{
-	memset(&relay, 0, sizeof(relay));
-	relay.hold_after = relay.cut_after = -1;
-	pthread_mutex_init(&relay.to_driver, NULL);
-	peer_listen(&relay.peer, receive_buffer);
-	relay.accepting = start_thread(accept_relay, NULL);
-}
-
-void await_relay(void)
-{
-	join_thread(relay.accepting);
-}
-
-void await_end_from_driver(void)
-{
-	while (!relay.driver_ended)
-		sleep_ms(5);
-}
-
-void end_relay(void)
-{
-	relay.ended = true;
-	shutdown(relay.peer.fd, SHUT_RDWR);
-	shutdown(relay.server, SHUT_RDWR);
-	join_thread(relay.threads[0]);
-	join_thread(relay.threads[1]);
-	close(relay.server);
-	peer_end(&relay.peer);
-}
-
-/* What the server is to send to the driver. */
 void tell(const void *bytes, size_t count)
 {
 	for (size_t done = 0; done < count;) {
@@ -266,7 +165,6 @@ void tell(const void *bytes, size_t count)
 	}
 }
 
-/* Waits until the server has got this from the driver. */
 void expect_at_server(const void *bytes, size_t count)
 {
 	static uint8_t piece[65536];
@@ -280,15 +178,4 @@ void expect_at_server(const void *bytes, size_t count)
 			FAIL("other bytes than were sent, after %zu", done);
 		done += (size_t)more;
 	}
-}
-
-/* How many bytes have come from the server, those included that the driver has got just now. */
-long passed(void)
-{
-	long count;
-
-	pthread_mutex_lock(&relay.to_driver);
-	count = relay.from_server;
-	pthread_mutex_unlock(&relay.to_driver);
-	return count;
 }

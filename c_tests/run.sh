@@ -44,7 +44,7 @@ else
 	for source in "$here"/*.c; do
 		name=$(basename "$source" .c)
 		case $name in
-		harness | upper | traced | openssl | header | asan_canary) ;;
+		harness | upper | traced | openssl | relay | header | asan_canary) ;;
 		*) programs+=("$name") ;;
 		esac
 	done
@@ -109,7 +109,7 @@ compile() {
 	else
 		library=("$libraries/libktli_uring.a" "${native[@]}")
 	fi
-	for object in harness upper traced openssl; do
+	for object in harness upper traced openssl relay; do
 		"$cc" "${flags[@]}" -c "$here/$object.c" -o "$build/$link/$object.o" || exit 1
 	done
 	for name in "${programs[@]}"; do
@@ -126,7 +126,7 @@ build_all() {
 		output=$build/$link/$name.build
 		rm -f "$build/$link/$name"
 		{
-			"$cc" "${flags[@]}" "$here/$name.c" "$build/$link"/{harness,upper,traced,openssl}.o \
+			"$cc" "${flags[@]}" "$here/$name.c" "$build/$link"/{harness,upper,traced,openssl,relay}.o \
 				-o "$build/$link/$name" "$@" >"$output" 2>&1 || record "$name" "build-$link" 1 "$output"
 		} &
 	done

@@ -5,42 +5,10 @@
  * forbids, refuse the one that it asks for, or go on where a file cannot be used.
  */
 #include "harness.h"
+#include "openssl.h"
 
-#include <arpa/inet.h>
 #include <stdarg.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-
-static char dir[] = "/tmp/ktli-uring-tls-XXXXXX";
-
-/* Runs a shell command in the directory of the files; what it prints is in `output`. */
-static char output[256];
-
-__attribute__((format(printf, 1, 2))) static void shell(const char *format, ...)
-{
-	char command[1024];
-	int length = snprintf(command, sizeof(command), "cd %s && exec 2>>log && ", dir);
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(command + length, sizeof(command) - (size_t)length, format, arguments);
-	va_end(arguments);
-	FILE *pipe = popen(command, "r");
-
-	CHECK(pipe != NULL);
-	output[fread(output, 1, sizeof(output) - 1, pipe)] = 0;
-	if (pclose(pipe) != 0)
-		FAIL("%s", command);
-	output[strcspn(output, " \n")] = 0;
-}
-
-/* One that vouches for itself. `constraints` is CA:FALSE or CA:TRUE, `subject` as in IP:127.0.0.1. */
-static void make_certificate(const char *name, const char *constraints, const char *subject)
-{
-	shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=%s"
-	      " -addext basicConstraints=critical,%s -addext subjectAltName=%s -keyout %s.key -out %s.pem",
-	      name, constraints, subject, name, name);
-}
 
 /* One for which `by` vouches, from a day to another (as in 20200131000000Z). */
 static void sign_certificate(const char *by, const char *name, const char *from, const char *until)
@@ -54,96 +22,22 @@ static void sign_certificate(const char *by, const char *name, const char *from,
 	      by, by, from, until, name, name);
 }
 
-static const char *path(const char *name)
-{
-	static char paths[4][128];
-	static int next;
-	char *to = paths[next++ % 4];
-
-	snprintf(to, sizeof(paths[0]), "%s/%s", dir, name);
-	return to;
-}
-
-/* ---- The server. ---- */
-
-static pid_t server;
-static int to_server, from_server, port;
-
-/* A port that was free a moment ago. */
-static int free_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t length = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	CHECK(bind(fd, (void *)&address, length) == 0);
-	CHECK(getsockname(fd, (void *)&address, &length) == 0);
-	close(fd);
-	return ntohs(address.sin_port);
-}
-
-/* With this argument the server takes what it reads for commands where it looks like one. */
-#define COMMANDS "-msg"
-
-/* Starts it with more arguments, separated by spaces. */
-static void start_server(const char *more)
-{
-	int in[2], out[2];
-	char command[512];
-
-	port = free_port();
-	snprintf(command, sizeof(command),
-		 "cd %s && exec openssl s_server %s -naccept 1 -accept 127.0.0.1:%d %s 2>>log", dir,
-		 strstr(more, COMMANDS) ? "" : "-quiet", port, more);
-	CHECK(pipe(in) == 0 && pipe(out) == 0);
-	server = fork();
-	CHECK(server >= 0);
-	if (server == 0) {
-		dup2(in[0], STDIN_FILENO);
-		dup2(out[1], STDOUT_FILENO);
-		for (int fd = 3; fd < 64; fd++)
-			close(fd);
-		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-		_exit(127);
-	}
-	close(in[0]);
-	close(out[1]);
-	to_server = in[1];
-	from_server = out[0];
-}
-
-static void stop_server(void)
-{
-	kill(server, SIGKILL);
-	waitpid(server, NULL, 0);
-	close(to_server);
-	close(from_server);
-}
-
 static const char *host_name = "127.0.0.1";
 
-/* Connects when the server listens; returns errno, or 0. */
+/* Returns errno, or 0. */
 static int connect_tls(void *dh)
 {
 	char host[32], service[16];
-	double end = now() + 30;
+	double begun = now();
 
 	snprintf(host, sizeof(host), "%s", host_name);
-	snprintf(service, sizeof(service), "%d", port);
-	for (;;) {
-		double begun = now();
+	snprintf(service, sizeof(service), "%d", server_port);
+	errno = 0;
+	int result = uring_fns.ktli_dfns_connect(dh, host, service, 1), error = errno;
 
-		errno = 0;
-		int result = uring_fns.ktli_dfns_connect(dh, host, service, 1), error = errno;
-
-		/* The time-out. */
-		CHECK_TIME(now() - begun, 0, 10);
-		if (result == 0)
-			return 0;
-		if (error != ECONNREFUSED || now() > end)
-			return error;
-		sleep_ms(10);
-	}
+	/* The time-out. */
+	CHECK_TIME(now() - begun, 0, 10);
+	return result == 0 ? 0 : error;
 }
 
 /* ---- What is tested; each in a process of its own, as variables are read once. ---- */
@@ -157,28 +51,15 @@ static void *feed(void *argument)
 {
 	struct transfer *transfer = argument;
 
-	for (size_t done = 0; done < transfer->count;) {
-		ssize_t count = write(to_server, transfer->bytes + done, transfer->count - done);
-
-		CHECK(count > 0);
-		done += (size_t)count;
-	}
+	tell(transfer->bytes, transfer->count);
 	return NULL;
 }
 
 static void *collect(void *argument)
 {
 	struct transfer *transfer = argument;
-	static uint8_t piece[65536];
 
-	for (size_t done = 0; done < transfer->count;) {
-		ssize_t count = read(from_server, piece, sizeof(piece));
-
-		CHECK(count > 0);
-		if (done + (size_t)count > transfer->count || memcmp(piece, transfer->bytes + done, (size_t)count))
-			FAIL("other bytes than were sent, after %zu", done);
-		done += (size_t)count;
-	}
+	expect_at_server(transfer->bytes, transfer->count);
 	return NULL;
 }
 
@@ -336,9 +217,6 @@ static void expect(int errno_value, const char *reason, const char *arguments, c
 		FAIL("not said: %s, with %s", reason, arguments);
 }
 
-#define SHOWS(name) "-cert " name ".pem -key " name ".key "
-#define DRIVE SHOWS("drive")
-
 static void chains(void)
 {
 	const char *drive = set("CA", path("drive.pem")), *other = set("CA", path("other.pem"));
@@ -393,10 +271,7 @@ int main(void)
 		snprintf(name, sizeof(name), "KTLI_URING_TLS_%s", NAMES[i]);
 		unsetenv(name);
 	}
-	if (system("openssl version >/dev/null 2>&1") != 0)
-		skip("openssl is not installed (package: openssl)");
-	CHECK(mkdtemp(dir) != NULL);
-	make_certificate("drive", "CA:FALSE", "IP:127.0.0.1");
+	prepare_openssl();
 	make_certificate("other", "CA:FALSE", "IP:127.0.0.2");
 
 	run(talk, DRIVE "-tls1_2", (const char *)NULL);
@@ -429,6 +304,6 @@ int main(void)
 	expect(EINVAL, "KTLI_URING_TLS_KEY", DRIVE, set("CERT", path("other.pem")), NULL);
 	expect(EINVAL, "KTLI_URING_TLS_CERT", DRIVE, set("CERT", path("other.pem")), set("KEY", path("drive.key")));
 
-	shell("rm -r %s", dir);
+	end_openssl();
 	return 0;
 }
