@@ -20,12 +20,12 @@ use kinetic_drive::{
 };
 use ktli_client::{
     driver::{Handle, URING, configure},
+    secure::server_config,
     session::Request,
 };
 use ktli_uring::ffi::features::KTLI_URING_FEATURE_KTLS;
 use rustls::{
-    ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
-    pki_types::PrivatePkcs8KeyDer,
+    ServerConnection, StreamOwned, SupportedProtocolVersion,
     version::{TLS12, TLS13},
 };
 
@@ -171,18 +171,11 @@ type Stream = StreamOwned<ServerConnection, TcpStream>;
 
 /// Accepts one connection over TLS.
 fn accept(listener: &TcpListener, version: &'static SupportedProtocolVersion) -> Stream {
-    let made = rcgen::generate_simple_self_signed(["drive".to_owned()]).unwrap();
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key.into())
-        .unwrap();
+    let config = server_config(&[version]).unwrap();
     let (tcp, _) = listener.accept().unwrap();
     tcp.set_read_timeout(Some(PATIENCE)).unwrap();
     tcp.set_write_timeout(Some(PATIENCE)).unwrap();
-    StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), tcp)
+    StreamOwned::new(ServerConnection::new(config).unwrap(), tcp)
 }
 
 /// A connected handle, and what `peer` does on the other side.

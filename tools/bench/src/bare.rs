@@ -11,11 +11,9 @@ use std::{
 };
 
 use kinetic_drive::protocol::{MAGIC, PDU_SIZE, Pdu};
+use ktli_client::secure::server_config;
 
-use crate::{
-    cpu, frame,
-    secure::{self, Secure},
-};
+use crate::{cpu, frame, secure::Secure};
 
 /// How much is read at a time.
 const READ: usize = 256 << 10;
@@ -34,7 +32,7 @@ pub fn serve(port: u16, pin: Option<usize>) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     println!("listening on {}", listener.local_addr()?);
     let value: &'static [u8] = vec![0x56; LARGEST].leak();
-    let tls = secure::config()?;
+    let tls = server_config(rustls::DEFAULT_VERSIONS)?;
     loop {
         let (stream, _) = listener.accept()?;
         let tls = Arc::clone(&tls);

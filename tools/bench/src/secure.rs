@@ -6,23 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{ServerConfig, ServerConnection, pki_types::PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection};
 
 /// How much is read at a time, and how much encrypted before it is sent.
 const PIECE: usize = 256 << 10;
-
-/// What a server needs: a certificate that vouches for itself.
-pub fn config() -> io::Result<Arc<ServerConfig>> {
-    let made = rcgen::generate_simple_self_signed(["peer".to_owned()]).map_err(io::Error::other)?;
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| {
-            builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key.into())
-        });
-    Ok(Arc::new(config.map_err(io::Error::other)?))
-}
 
 /// The peer's end of a connection over TLS.
 pub struct Secure {

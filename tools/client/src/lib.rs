@@ -8,6 +8,7 @@
 pub mod driver;
 pub mod options;
 pub mod peer;
+pub mod secure;
 pub mod session;
 pub mod signals;
 pub mod stock;

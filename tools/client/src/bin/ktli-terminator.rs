@@ -17,13 +17,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ktli_client::secure::server_config;
 use rustix::net::{
     connect_unspec,
     sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size},
 };
 use rustls::{
     ServerConfig, ServerConnection,
-    pki_types::PrivatePkcs8KeyDer,
     version::{TLS12, TLS13},
 };
 
@@ -44,13 +44,7 @@ fn main() -> Result<()> {
         Some("1.3") => &TLS13,
         _ => return Err("usage: ktli-terminator 1.2|1.3".into()),
     };
-    let made = rcgen::generate_simple_self_signed(["terminator".to_owned()])?;
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_protocol_versions(&[version])?
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key.into())?;
-    let config = Arc::new(config);
+    let config = server_config(&[version])?;
     let desk = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{}", desk.local_addr()?.port());
     let mut ports = HashMap::new();
