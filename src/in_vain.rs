@@ -25,7 +25,7 @@ impl InVain {
 
     /// One more.
     pub fn nap(&mut self) {
-        thread::sleep(self.delay());
+        self.nap_within(None);
     }
 
     /// One more, and not longer than `most`. What is left of that.

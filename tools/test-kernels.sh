@@ -12,8 +12,9 @@
 # what other suites have brought.) A test counts when the machine's own last line has said so on the serial console:
 # qemu's exit status is 0 even when the kernel has crashed.
 #
-# Variables: PROGRAMS (names of C tests; default: all), MORE (files of other programs that test), MODES (names of c_tests/modes with the shared library; default: on
-# io_uring, on plain calls and with SQPOLL; the older kernels' mode is for new ones), LIMIT (seconds for a kernel; default 1200).
+# Variables: PROGRAMS (names of C tests; default: all), MORE (files of other programs that test), MODES (names of
+# c_tests/modes with the shared library; default: on io_uring, on plain calls and with SQPOLL; the older kernels' mode is
+# for new ones), LIMIT (seconds for a kernel; default 1200).
 set -euo pipefail
 
 die() {

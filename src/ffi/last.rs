@@ -12,7 +12,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// Enough for some 8,000 connections. Pages that are not used cost nothing.
+/// Enough to drain thousands of connections, or to report some hundreds (`KTLI_URING_STATS`). Beyond that malloc is asked
+/// after all. Pages that are not used cost nothing.
 const SIZE: usize = 1 << 20;
 
 #[repr(align(256))]

@@ -87,8 +87,8 @@ pub(super) unsafe fn operate(
 
 /// Sends all of `batch` in one operation: the kernel continues by itself where the socket is full
 /// (`MSG_WAITALL`). Without `whole` it does not, and completes with what the socket has taken. `wait` tells how long the
-/// next wait may be, or `None` to give up; then, and when the
-/// kernel completes early, what is returned is less than the batch holds.
+/// next wait may be, or `None` to give up; then, and when the kernel completes early, what is returned is less than the
+/// batch holds.
 pub fn send_all(
     ring: &mut Ring,
     fd: BorrowedFd<'_>,
