@@ -257,6 +257,12 @@ static const struct load
 	LARGE = {.name = "large", .value = 1 << 20, .count = 100, .outstanding = 32},
 	TRICKLE = {.name = "trickling", .value = 1 << 20, .count = 10, .outstanding = 1, .trickle = true},
 	SPINNING = {.name = "spinning", .value = 512, .count = 100, .outstanding = 1, .spin = 100},
+	LOOKING = {.name = "looking", .value = 512, .count = 2000, .outstanding = 4, .spin = KTLI_URING_SPIN_AUTO},
+	LOOKING_INSIDE = {.name = "looking inside",
+			  .value = 1 << 20,
+			  .count = 50,
+			  .outstanding = 1,
+			  .spin = KTLI_URING_SPIN_AUTO},
 	LOOP = LARGE_BY("loop", KTLI_URING_SEND_LOOP), WHOLE = LARGE_BY("whole", KTLI_URING_SEND_WHOLE),
 	CHUNKED = LARGE_BY("chunked", KTLI_URING_SEND_CHUNKED);
 
@@ -291,6 +297,10 @@ int main(void)
 	CHECK(counted.receiver_setsockopts > 0);
 	counted = run(SPINNING);
 	CHECK(counted.spins_paid + counted.spins_lost > 0);
+	counted = run(LOOKING);
+	if (!sqpoll)
+		CHECK(counted.spins_paid + counted.spins_lost > 0);
+	run(LOOKING_INSIDE);
 	run(LOOP);
 	run(WHOLE);
 	run(CHUNKED);

@@ -45,7 +45,7 @@ static void defaults(void)
 	CHECK_EQ(config.linger, 1000);
 	CHECK_EQ(config.sqpoll, 0);
 	CHECK_EQ(config.sqpoll_cpu, -1);
-	CHECK_EQ(config.spin, 0);
+	CHECK_EQ(config.spin, KTLI_URING_SPIN_AUTO);
 	CHECK_EQ(config.send_strategy, KTLI_URING_SEND_AUTO);
 	CHECK_EQ(config.zero_copy, 0);
 	CHECK_EQ(config.stats, 0);
@@ -169,6 +169,24 @@ static void environment_spin(void)
 	CHECK_EQ(lines, 0);
 }
 
+static void environment_spin_auto(void)
+{
+	struct ktli_uring_config config = options();
+
+	CHECK_EQ(config.spin, KTLI_URING_SPIN_AUTO);
+	config.spin = 0;
+	CHECK_EQ(ktli_uring_configure(&config), 0);
+	/* The variable beats the program. */
+	CHECK_EQ(options().spin, KTLI_URING_SPIN_AUTO);
+	CHECK_EQ(lines, 0);
+}
+
+static void environment_no_spin(void)
+{
+	CHECK_EQ(options().spin, KTLI_URING_SPIN_AUTO);
+	check_line(1, "KTLI_URING_SPIN", "1001", "auto");
+}
+
 static void environment_strategy(void)
 {
 	CHECK_EQ(options().send_strategy, KTLI_URING_SEND_CHUNKED);
@@ -248,6 +266,8 @@ int main(int count, char **words)
 	run(environment_out_of_range, "KTLI_URING_SEND_TIMEOUT", "30000");
 	run(environment_no_word, "KTLI_URING_BACKEND", "sockets");
 	run(environment_spin, "KTLI_URING_SPIN", "50");
+	run(environment_spin_auto, "KTLI_URING_SPIN", "auto");
+	run(environment_no_spin, "KTLI_URING_SPIN", "1001");
 	run(environment_strategy, "KTLI_URING_SEND", "chunked");
 	if (geteuid() == 0 && !on_valgrind()) /* which /proc/self/exe would be there */
 		run(secure_program, "KTLI_URING_SEND_TIMEOUT", "1234");

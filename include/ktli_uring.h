@@ -68,6 +68,9 @@ extern struct ktli_driver_fns uring_fns;
 // `ktli_uring_config.hangup`: on a dead connection poll returns 1 at once, and receive fails.
 #define KTLI_URING_HANGUP_REPORT 1
 
+// `ktli_uring_config.spin`: where it costs no more than the sleep that it saves.
+#define KTLI_URING_SPIN_AUTO UINT32_MAX
+
 // `ktli_uring_config.send_strategy`: small messages are sent in company, large ones in one operation.
 #define KTLI_URING_SEND_AUTO 0
 
@@ -191,7 +194,7 @@ struct ktli_uring_config {
   uint32_t sqpoll_idle;
   // CPU to which that thread is bound, 0 to 4,095, or -1.
   int32_t sqpoll_cpu;
-  // Microseconds that a receiver looks for the next message before it sleeps, 0 to 1,000.
+  // Microseconds that a receiver looks for more before it sleeps, 0 to 1,000, or `KTLI_URING_SPIN_AUTO`.
   uint32_t spin;
   // One of `KTLI_URING_SEND_*`. All but `KTLI_URING_SEND_AUTO` are for measuring: the whole message has left
   // when send returns, so the answer may come before that, and an unmodified libkinetic may then write

@@ -71,8 +71,8 @@ pub struct Options {
     pub sqpoll_idle: u32,
     /// The CPU of that thread; -1 for any.
     pub sqpoll_cpu: i32,
-    /// How long a receiver looks for the next message before it sleeps, in microseconds.
-    pub spin: u32,
+    /// How long a receiver looks for more before it sleeps, in microseconds; `None`: where that is worth it.
+    pub spin: Option<u32>,
     /// How messages are sent.
     pub send_strategy: SendStrategy,
     /// From how many bytes on a message is sent without a copy; 0: none is.
@@ -96,7 +96,7 @@ pub const DEFAULTS: Options = Options {
     sqpoll: false,
     sqpoll_idle: 50,
     sqpoll_cpu: -1,
-    spin: 0,
+    spin: None,
     send_strategy: SendStrategy::Auto,
     zero_copy: 0,
     stats: false,
@@ -131,6 +131,12 @@ pub const SPIN: Range = Range { min: 0, max: 1_000 };
 pub const ZERO_COPY: Range = Range { min: 16 << 10, max: 64 << 20 };
 
 impl Options {
+    /// How long a receiver looks, as [`spin`](crate::spin) takes it. With SQPOLL only when told to: there the kernel's
+    /// thread looks already.
+    pub fn spin(&self) -> Option<u32> {
+        self.spin.or(self.sqpoll.then_some(0))
+    }
+
     /// SQPOLL as the ring layer takes it.
     pub fn sqpoll(&self) -> Option<Sqpoll> {
         self.sqpoll.then(|| Sqpoll { idle_ms: self.sqpoll_idle, cpu: u32::try_from(self.sqpoll_cpu).ok() })
@@ -159,7 +165,7 @@ impl Options {
         reader.word("SQPOLL", &mut self.sqpoll, &[("0", false), ("1", true)]);
         reader.number("SQPOLL_IDLE", &mut self.sqpoll_idle, SQPOLL_IDLE);
         reader.number("SQPOLL_CPU", &mut self.sqpoll_cpu, SQPOLL_CPU);
-        reader.number("SPIN", &mut self.spin, SPIN);
+        reader.number_or_auto("SPIN", &mut self.spin, SPIN);
         reader.word(
             "SEND",
             &mut self.send_strategy,
@@ -224,6 +230,22 @@ impl Reader<'_> {
         } else {
             self.number(name, option, range);
         }
+    }
+
+    /// As [`number`](Self::number), where `auto` is `None`.
+    fn number_or_auto(&mut self, name: &str, option: &mut Option<u32>, range: Range) {
+        let name = format!("KTLI_URING_{name}");
+        let Some(text) = (self.lookup)(&name) else { return };
+        let number = text.parse().ok().filter(|number| (range.min..=range.max).contains(&i64::from(*number)));
+        if text == "auto" || number.is_some() {
+            *option = number;
+            return;
+        }
+        let kept = option.map_or("auto".into(), |kept| kept.to_string());
+        (self.complain)(format!(
+            "{name}={text:?} is neither auto nor a number from {} to {}: using {kept}",
+            range.min, range.max
+        ));
     }
 
     /// What is known in the list counts, whatever stands beside it: the list may be one for a later version.
@@ -357,7 +379,7 @@ mod tests {
                 sqpoll: true,
                 sqpoll_idle: 7,
                 sqpoll_cpu: 1,
-                spin: 60,
+                spin: Some(60),
                 send_strategy: SendStrategy::Chunked,
                 zero_copy: 0,
                 stats: true,
@@ -411,6 +433,25 @@ mod tests {
                 [format!("KTLI_URING_ZC={text:?} is not a number from 16384 to 67108864: using 0")]
             );
         }
+    }
+
+    #[test]
+    fn spinning_is_automatic_or_a_time() {
+        for (text, wanted) in [("auto", None), ("0", Some(0)), ("1000", Some(1000))] {
+            let (options, complaints) = read(&[("KTLI_URING_SPIN", text)]);
+            assert_eq!((options.spin, complaints), (wanted, vec![]));
+        }
+        for text in ["1001", "-1", "", "Auto", "60us"] {
+            let (options, complaints) = read(&[("KTLI_URING_SPIN", text)]);
+            assert_eq!(options, DEFAULTS);
+            assert_eq!(
+                complaints,
+                [format!("KTLI_URING_SPIN={text:?} is neither auto nor a number from 0 to 1000: using auto")]
+            );
+        }
+        let sqpoll = Options { sqpoll: true, ..DEFAULTS };
+        assert_eq!((DEFAULTS.spin(), sqpoll.spin()), (None, Some(0)));
+        assert_eq!(Options { spin: Some(9), ..sqpoll }.spin(), Some(9));
     }
 
     #[test]

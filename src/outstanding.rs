@@ -58,7 +58,41 @@ impl Outstanding {
     }
 }
 
-/// The receiver's part.
+/// The receiver's own count, for choosing how to wait. Approximate: a message is counted as sent when `send` is about to
+/// return, and its answer may be there before, so a difference that is too small is only believed when it stays.
+pub struct Unanswered {
+    /// The difference with nothing outstanding.
+    base: i64,
+    /// How often in a row it was less.
+    less: u32,
+}
+
+/// So often in a row.
+const BELIEVED: u32 = 3;
+
+impl Unanswered {
+    /// Of a new connection.
+    pub fn new() -> Self {
+        Unanswered { base: 0, less: 0 }
+    }
+
+    /// The receiver is about to wait, after so many messages in each direction.
+    pub fn waits(&mut self, sent: u64, received: u64) {
+        let difference = sent as i64 - received as i64;
+        self.less = if difference < self.base { self.less + 1 } else { 0 };
+        if self.less == BELIEVED {
+            (self.base, self.less) = (difference, 0);
+        }
+    }
+
+    /// How many are, after so many messages in each direction.
+    pub fn count(&self, sent: u64, received: u64, settled: &Settled) -> u64 {
+        let difference = sent as i64 - received as i64;
+        (difference - self.base.max(settled.0.load(Ordering::Relaxed))).max(0) as u64
+    }
+}
+
+/// What the receiver tells of a quiet while.
 pub struct Quiet {
     /// Since when nothing has come, as far as it was looked at, and how many messages had been sent then.
     since: Option<(Instant, u64)>,
@@ -105,6 +139,26 @@ mod tests {
         quiet.goes_on(*now, sent, received, settled);
         *now += QUIET;
         quiet.goes_on(*now, sent, received, settled);
+    }
+
+    #[test]
+    fn the_receiver_counts_from_what_stays_the_least() {
+        let settled = Settled::new();
+        let mut unanswered = Unanswered::new();
+        // A sender that has not counted its message yet changes nothing.
+        unanswered.waits(6, 7);
+        unanswered.waits(7, 7);
+        assert_eq!(unanswered.count(8, 7, &settled), 1);
+        // A greeting that nobody asked for.
+        for sent in 10..13 {
+            assert_eq!(unanswered.count(sent + 1, sent + 1, &settled), 0);
+            unanswered.waits(sent, sent + 1);
+        }
+        assert_eq!(unanswered.count(14, 14, &settled), 1);
+        // Two messages that want no answer.
+        settled.0.store(1, Ordering::Relaxed);
+        assert_eq!(unanswered.count(19, 16, &settled), 2);
+        assert_eq!(unanswered.count(16, 16, &settled), 0);
     }
 
     #[test]

@@ -9,11 +9,12 @@
 //! `receive` fails locks a mutex twice and hangs. The exception is a large value, which is received
 //! while it arrives.
 
+mod direct;
+
 use std::{
     io,
     os::fd::AsFd,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -24,14 +25,13 @@ use crate::{
     error::Errno,
     framing::{Framing, Need},
     iovec::Cursor,
-    low_water::LowWater,
-    outstanding::Quiet,
+    outstanding::{Quiet, Unanswered},
     readahead::ReadAhead,
     socket::{
         calls::{self, Interest},
         segment::{self, Batch, In, Incoming},
     },
-    spin::Spin,
+    spin::{Look, Spin},
     statistics::Count,
     tls::Opened,
     waiting::{Engine, Waited},
@@ -49,10 +49,6 @@ pub const DIRECT: usize = 48 << 10;
 /// How much is read ahead after a value that was received directly: room for the PDU and the message
 /// of the next one, so that its value can go directly, too.
 const AFTER_DIRECT: usize = 4 << 10;
-
-/// How long to wait at a time under a mark: one that is never reached, for whatever reason, costs
-/// this and not the connection.
-const PATIENCE: Duration = Duration::from_millis(20);
 
 /// From how long a wait on it does not matter that poll(2) takes a system call more than the ring.
 const LONG: Duration = Duration::from_millis(2);
@@ -96,6 +92,7 @@ pub struct Receive {
     spin: Spin,
     /// The last wait was a long one: the next is likely to be.
     idle: bool,
+    outstanding: Unanswered,
     quiet: Quiet,
     /// From when on a poll that ends with nothing gives back the memory that is not in use; `None` when it has gone.
     keep_until: Option<Instant>,
@@ -106,7 +103,7 @@ impl Receive {
     pub fn new(connection: Arc<Connection>) -> Result<Self, Errno> {
         let sealed =
             connection.tls.as_ref().map(|tls| ReadAhead::with(SEALED, &tls.take_arrived())).transpose()?;
-        let spin = Spin::new(connection.options.spin);
+        let spin = Spin::new(connection.options.spin());
         let framing = Framing::new(connection.options.framing, DIRECT, READ_AHEAD);
         Ok(Receive {
             connection,
@@ -117,6 +114,7 @@ impl Receive {
             large: false,
             spin,
             idle: false,
+            outstanding: Unanswered::new(),
             quiet: Quiet::new(),
             keep_until: None,
         })
@@ -237,9 +235,8 @@ impl Receive {
 
     /// Takes note of a poll in which no message has come, and as a rule nothing at all.
     fn note_quiet(&mut self) {
-        let Connection { statistics, settled, .. } = &*self.connection;
-        let (sent, received) = (statistics.sender.messages.get(), statistics.receiver.messages.get());
-        self.quiet.goes_on(Instant::now(), sent, received, settled);
+        let (sent, received) = self.connection.messages();
+        self.quiet.goes_on(Instant::now(), sent, received, &self.connection.settled);
     }
 
     /// Gives the memory that is not in use back to the kernel.
@@ -336,14 +333,13 @@ impl Receive {
 
     /// Receives into the read-ahead buffer, once. `need` bytes are to be buffered in all.
     fn read_ahead(&mut self, need: usize, deadline: Option<Instant>) -> Result<Waited, Errno> {
-        if let Some(until) = self.spin.begin() {
-            let until = deadline.map_or(until, |deadline| until.min(deadline));
-            let paid = self.look_until(until, need)?;
-            self.spin.end(paid);
-            let counters = &self.connection.statistics.receiver;
-            counters.spins_paid.add(paid.into());
-            counters.spins_lost.add((!paid).into());
-            if paid {
+        let (sent, received) = self.connection.messages();
+        self.outstanding.waits(sent, received);
+        if let Some(mut look) = self.spin.begin_between(received) {
+            look.until(deadline);
+            let found = self.look_again(&mut look, |this| this.look(need))?;
+            self.spin.end_between(&look, found);
+            if found {
                 return Ok(Waited::Done);
             }
         }
@@ -358,18 +354,24 @@ impl Receive {
         waited
     }
 
-    /// Looks for bytes until then, and sends for the sender meanwhile. True if there were some.
-    fn look_until(&mut self, until: Instant, need: usize) -> Result<bool, Errno> {
-        loop {
-            if self.look(need)? {
-                return Ok(true);
+    /// Calls `attempt` until it finds something or the time is up. True if it has.
+    fn look_again(
+        &mut self,
+        look: &mut Look,
+        mut attempt: impl FnMut(&mut Self) -> Result<bool, Errno>,
+    ) -> Result<bool, Errno> {
+        let found = loop {
+            if attempt(self)? {
+                break true;
             }
-            if self.connection.is_leaving() || Instant::now() >= until {
-                return Ok(false);
+            if self.connection.is_leaving() || !look.goes_on(&self.connection.statistics.receiver.pauses) {
+                break false;
             }
-            self.connection.statistics.receiver.pauses.add(1);
-            thread::yield_now();
-        }
+        };
+        let counters = &self.connection.statistics.receiver;
+        counters.spins_paid.add(found.into());
+        counters.spins_lost.add((!found).into());
+        Ok(found)
     }
 
     /// Sends what is staged and reads ahead what is there, without waiting. True if something was.
@@ -397,51 +399,6 @@ impl Receive {
         if self.large && self.takes_directly() { AFTER_DIRECT } else { READ_AHEAD }
     }
 
-    /// Do large values go straight into the caller's memory? Not what is decrypted here; and where the kernel does that,
-    /// the mark is mostly not reached, since it counts what is encrypted (6 MiB took 2.5 s on Linux 6.12).
-    fn takes_directly(&self) -> bool {
-        self.sealed.is_none() && self.connection.kernel_tls.is_none()
-    }
-
-    /// Receives the next `count` bytes, or those of them that are there, straight into the caller's memory, and
-    /// behind them, in the same system call, the beginning of the next message; waits where nothing is there.
-    fn directly(&mut self, into: &mut Cursor<'_, '_, In>, count: usize) -> Result<Waited, Errno> {
-        // Copying that much takes a while, in which the drive can work on what is staged.
-        let connection = Arc::clone(&self.connection);
-        let counters = &connection.statistics.receiver;
-        connection.flush_now(&**counters);
-        let mut batch = Batch::new();
-        into.fill(count, &mut batch);
-        let direct = batch.bytes();
-        // Nothing is buffered here, or it would have been handed out. A vector with more pieces than a batch takes,
-        // or with room for the next message, goes on with its next piece instead.
-        if direct == into.left() {
-            batch.push(Incoming::new(self.ahead.free(1, AFTER_DIRECT)?));
-        }
-        counters.recvmsgs.add(1);
-        let received = calls::receive(connection.fd(), &batch);
-        if let Some(received) = self.conclude(Some(received))? {
-            let count = received.min(direct);
-            self.framing.skip(count);
-            into.advance(count);
-            counters.direct.add(1);
-            counters.direct_bytes.add(count);
-            if received > count {
-                self.filled(received - count);
-            }
-            return Ok(Waited::Done);
-        }
-        self.engine.make(&connection)?;
-        let raised = LowWater::raise(&connection, direct, self.framing.value_size());
-        let waited = self.engine.readable(&connection, true, Some(Instant::now() + PATIENCE));
-        drop(raised);
-        match waited? {
-            Waited::Leaving => Ok(Waited::Leaving),
-            // What has come until the time was up is taken before the next wait.
-            Waited::Done | Waited::TimedOut => Ok(Waited::Done),
-        }
-    }
-
     /// Looks at the result of a receive: how many bytes, if any; an end or an error is the
     /// connection's death.
     fn conclude(&mut self, result: Option<io::Result<usize>>) -> Result<Option<usize>, Errno> {
@@ -458,8 +415,10 @@ impl Receive {
                 return Err(errno);
             }
             Some(Ok(count)) => {
-                let Connection { statistics, settled, .. } = &*self.connection;
-                self.quiet.broken(|| statistics.sender.messages.get(), settled);
+                let (sent, received) = self.connection.messages();
+                let settled = &self.connection.settled;
+                self.quiet.broken(|| sent, settled);
+                self.spin.arrived(self.outstanding.count(sent, received, settled));
                 return Ok(Some(count));
             }
             Some(Err(error))

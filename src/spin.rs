@@ -1,76 +1,315 @@
-//! Whether to look a while for the next message before going to sleep for it: `KTLI_URING_SPIN`.
+//! Whether to look a while for more bytes before going to sleep for them: `KTLI_URING_SPIN`.
 //!
-//! An idle processor takes 10 µs and more to wake up, several times for each request when only one is
-//! outstanding. A receiver that looks again and again saves that, and costs processor time. It gives way to other
-//! threads at each look, and it leaves off for a while where looking does not pay.
+//! An idle processor takes 10 µs and more to wake up, and whoever wakes it pays for that, too. A receiver that looks
+//! again and again saves it, and costs processor time. It gives way to other threads at each look.
+//!
+//! Whether that pays is a matter of what comes of it. With 512-byte GETs over loopback it is looked for 20 to 40 µs until
+//! something comes, whether 1, 4 or 32 requests are outstanding: for one message that is more than the sleep it
+//! saves, for four it is less than half. So by default a receiver looks where several requests are outstanding, as long
+//! as a message costs no more than [`WORTH`] in this way; and inside a large value that nothing else is
+//! outstanding beside, as long as 64 KiB cost no more, that is where they come at memory speed. It leaves off for a
+//! while where that is not so, and where other threads want the processor. A fixed time is looked for as long as
+//! anything comes of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    hint, thread,
+    time::{Duration, Instant},
+};
 
-/// After so many spins in a row that found nothing ...
-const MISSES: u32 = 8;
-/// ... so many waits go by without one.
-const REST: u32 = 64;
+use crate::statistics::Count;
+
+/// How long at a time by default. With 4 and more requests outstanding nearly all that is found is found by then.
+const LIMIT: Duration = Duration::from_micros(60);
+/// What a message, or 64 KiB, may cost in time spent looking for it: about as much as a sleep and the waking up do. With
+/// 2 requests of 512 bytes outstanding, where it is 15 µs, the stock flow's CPU time and the driver's are equal.
+const WORTH: Duration = Duration::from_micros(16);
+/// After so many times it is judged what came of them. With 4 a session of 4 requests did not always begin: the
+/// first ones cost more.
+const TRIAL: u32 = 16;
+/// Where it was too little so many waits go by, twice as many each time ...
+const REST: u32 = 256;
+/// ... up to so many; some 0.1 s in a session that could do better.
+const LONGEST_REST: u32 = 4096;
+/// A thread that has given way for so long has competitors. Behind them it keeps answers, and messages that it is to
+/// send, waiting: with 100 connections on two processors p99 was 15 times as long. Asleep it comes first when it wakes.
+const CROWD: Duration = Duration::from_micros(200);
+/// The pause between two attempts, each of which is two system calls: with 512-byte requests 10 and 0.4 a request, for 4
+/// and 32 outstanding, and 4.5 and 0.25 with the pause, at the same rate. 4 µs cost some of that. Inside a value, which
+/// comes at memory speed, there is none: 1 MiB GETs are 1.45 times as fast as without looking, 1.2 times with it.
+const PAUSE: Duration = Duration::from_micros(2);
+/// How much longer than usual it rests then.
+const CROWDED: u32 = 4;
+/// How many arrivals in a row, each with one request outstanding at the most, until that is taken to be the rule.
+const DEEP: u32 = 16;
+/// From how many bytes on a value is slept for, however fast it comes: 1 MiB GETs, one at a time, are 1.4 times as
+/// fast when they are looked for, 2 and 4 MiB 1.0 times at twice the CPU time.
+const TOO_LARGE: usize = 2 << 20;
 
 /// Decides, and remembers what came of it.
 pub struct Spin {
+    /// How long at a time.
     limit: Duration,
-    misses: u32,
-    rest: u32,
+    /// What a message, or 64 KiB, may cost; `None`: anything.
+    worth: Option<Duration>,
+    /// For the next message.
+    between: Record,
+    /// For the rest of a large value.
+    inside: Record,
+    /// How many requests were outstanding when something came last.
+    outstanding: u64,
+    /// Goes down with each arrival that found one outstanding at the most.
+    deep: u32,
+}
+
+/// A time of looking.
+pub struct Look {
+    begun: Instant,
+    until: Instant,
+    /// How long nothing is done between two attempts.
+    pause: Duration,
+    /// It ends when others want the processor.
+    thrifty: bool,
+    crowded: bool,
 }
 
 impl Spin {
-    /// For at most so many microseconds at a time; 0: never.
-    pub fn new(microseconds: u32) -> Self {
-        Spin { limit: Duration::from_micros(microseconds.into()), misses: 0, rest: 0 }
+    /// For at most so many microseconds at a time; 0: never; `None`: as is worth it.
+    pub fn new(microseconds: Option<u32>) -> Self {
+        Spin {
+            limit: microseconds.map_or(LIMIT, |limit| Duration::from_micros(limit.into())),
+            worth: microseconds.is_none().then_some(WORTH),
+            between: Record::new(),
+            inside: Record::new(),
+            outstanding: 0,
+            deep: 0,
+        }
     }
 
-    /// Until when to look this time, if at all.
-    pub fn begin(&mut self) -> Option<Instant> {
-        if self.limit.is_zero() {
+    /// Something has come, with so many requests outstanding, answers that have not been handed out among them.
+    pub fn arrived(&mut self, outstanding: u64) {
+        self.outstanding = outstanding;
+        self.deep = if outstanding > 1 { DEEP } else { self.deep.saturating_sub(1) };
+    }
+
+    /// Begins to look for the next message, if that is to be. So many have been received.
+    pub fn begin_between(&mut self, received: u64) -> Option<Look> {
+        if self.limit.is_zero() || (self.worth.is_some() && self.deep == 0) {
             return None;
         }
+        self.between.begin(self.limit, self.worth, received)
+    }
+
+    /// It has ended.
+    pub fn end_between(&mut self, look: &Look, found: bool) {
+        self.between.end(look, look.begun.elapsed(), found);
+    }
+
+    /// Begins to look for more of a value of so many bytes, if that is to be. So many bytes of such values have come.
+    pub fn begin_inside(&mut self, value: usize, received: u64) -> Option<Look> {
+        if self.limit.is_zero() || self.outstanding > 1 || value >= TOO_LARGE {
+            return None;
+        }
+        let look = self.inside.begin(self.limit, self.worth, received >> 16)?;
+        Some(Look { pause: Duration::ZERO, ..look })
+    }
+
+    /// It has ended.
+    pub fn end_inside(&mut self, look: &Look, found: bool) {
+        self.inside.end(look, look.begun.elapsed(), found);
+    }
+}
+
+impl Look {
+    /// It ends then at the latest.
+    pub fn until(&mut self, deadline: Option<Instant>) {
+        self.until = deadline.map_or(self.until, |deadline| deadline.min(self.until));
+    }
+
+    /// Lets other threads run, which `counter` counts. False when it is time to end.
+    pub fn goes_on(&mut self, counter: &impl Count) -> bool {
+        let before = Instant::now();
+        if before >= self.until {
+            return false;
+        }
+        counter.add(1);
+        thread::yield_now();
+        let after = Instant::now();
+        self.crowded = self.thrifty && after - before >= CROWD;
+        while after.elapsed() < self.pause && !self.crowded {
+            hint::spin_loop();
+        }
+        !self.crowded
+    }
+}
+
+/// What has come of looking.
+struct Record {
+    /// How often since it was judged last, for how long in all, how often with success, and what had come before.
+    times: u32,
+    spent: Duration,
+    found: u32,
+    before: u64,
+    /// So many waits are to go by.
+    rest: u32,
+    next_rest: u32,
+}
+
+impl Record {
+    fn new() -> Self {
+        Record { times: 0, spent: Duration::ZERO, found: 0, before: 0, rest: 0, next_rest: REST }
+    }
+
+    /// `come` is how much of what is looked for has come in all.
+    fn begin(&mut self, limit: Duration, worth: Option<Duration>, come: u64) -> Option<Look> {
         if self.rest > 0 {
             self.rest -= 1;
             return None;
         }
-        Some(Instant::now() + self.limit)
+        if self.times == TRIAL {
+            let gain = u32::try_from(come.saturating_sub(self.before)).unwrap_or(u32::MAX);
+            let paid = worth.map_or(self.found > 0, |worth| self.spent <= worth.saturating_mul(gain));
+            if !paid {
+                self.rest(1);
+                return None;
+            }
+            self.times = 0;
+            self.next_rest = REST;
+        }
+        if self.times == 0 {
+            (self.spent, self.found, self.before) = (Duration::ZERO, 0, come);
+        }
+        let begun = Instant::now();
+        Some(Look { begun, until: begun + limit, pause: PAUSE, thrifty: worth.is_some(), crowded: false })
     }
 
-    /// Takes note of what came of it.
-    pub fn end(&mut self, paid: bool) {
-        self.misses = if paid { 0 } else { self.misses + 1 };
-        if self.misses >= MISSES {
-            // The first one after the rest decides whether to go on.
-            self.misses = MISSES - 1;
-            self.rest = REST;
+    fn end(&mut self, look: &Look, took: Duration, found: bool) {
+        self.times += 1;
+        self.spent += took;
+        self.found += u32::from(found);
+        if look.crowded {
+            self.rest(CROWDED);
         }
+    }
+
+    fn rest(&mut self, times: u32) {
+        self.times = 0;
+        self.rest = times * self.next_rest;
+        self.next_rest = (2 * self.next_rest).min(LONGEST_REST);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statistics::Own;
 
-    #[test]
-    fn it_rests_when_it_does_not_pay() {
-        let mut spin = Spin::new(10);
-        for _ in 0..MISSES {
-            assert!(spin.begin().is_some());
-            spin.end(false);
-        }
-        for round in 0..3 {
-            let waits = (0..=REST).take_while(|_| spin.begin().is_none()).count();
-            assert_eq!(waits, REST as usize, "round {round}");
-            spin.end(false);
-        }
-        (0..REST).for_each(|_| assert!(spin.begin().is_none()));
-        assert!(spin.begin().is_some());
-        spin.end(true);
-        assert!(spin.begin().is_some());
+    /// As if it had been looked for so long, if at all.
+    fn look(spin: &mut Spin, received: u64, took: Duration, found: bool) -> bool {
+        let look = spin.begin_between(received);
+        look.inspect(|look| spin.between.end(look, took, found)).is_some()
+    }
+
+    /// How many waits go by until the next time.
+    fn waits(spin: &mut Spin, received: u64) -> u32 {
+        (0..).find(|_| look(spin, received, LIMIT, false)).unwrap()
     }
 
     #[test]
-    fn by_default_it_never_does() {
-        assert!(Spin::new(0).begin().is_none());
+    fn a_fixed_time_rests_when_nothing_comes() {
+        let mut spin = Spin::new(Some(10));
+        for round in 0..7 {
+            (1..TRIAL).for_each(|_| assert!(look(&mut spin, 0, LIMIT, false)));
+            if round == 0 {
+                assert!(look(&mut spin, 0, LIMIT, false));
+            }
+            assert_eq!(waits(&mut spin, 0), 1 + (REST << round).min(LONGEST_REST), "round {round}");
+        }
+        // One in each trial is enough.
+        for time in 1..100 * TRIAL {
+            assert!(look(&mut spin, 0, LIMIT, time % TRIAL == 1), "{time}");
+        }
+    }
+
+    #[test]
+    fn by_default_a_message_may_cost_as_much_as_a_sleep() {
+        for (each, messages, goes_on) in
+            [(30, 2, true), (30, 1, false), (60, 4, true), (60, 3, false), (10, 1, true), (60, 0, false)]
+        {
+            let mut spin = Spin::new(None);
+            spin.arrived(2);
+            let mut received = 0;
+            for _ in 0..TRIAL {
+                assert!(look(&mut spin, received, Duration::from_micros(each), messages > 0));
+                received += messages;
+            }
+            let each = format!("{each} µs for {messages}");
+            assert_eq!(look(&mut spin, received, LIMIT, true), goes_on, "{each}");
+        }
+    }
+
+    #[test]
+    fn by_default_nothing_is_looked_for_that_is_outstanding_alone() {
+        let mut spin = Spin::new(None);
+        spin.arrived(1);
+        assert!(spin.begin_between(0).is_none());
+        spin.arrived(2);
+        for _ in 1..DEEP {
+            spin.arrived(1);
+            assert!(spin.begin_between(0).is_some());
+        }
+        spin.arrived(1);
+        assert!(spin.begin_between(0).is_none());
+        let mut fixed = Spin::new(Some(1));
+        assert!(fixed.begin_between(0).is_some());
+    }
+
+    #[test]
+    fn inside_values_it_is_the_other_way_round() {
+        let mut spin = Spin::new(None);
+        spin.arrived(2);
+        assert!(spin.begin_inside(1 << 20, 0).is_none());
+        spin.arrived(1);
+        assert!(spin.begin_inside(TOO_LARGE, 0).is_none());
+        for (each, goes_on) in [(15, true), (17, false)] {
+            let mut spin = Spin::new(None);
+            let mut received = 1000;
+            for _ in 0..TRIAL {
+                let look = spin.begin_inside(1 << 20, received).unwrap();
+                spin.inside.end(&look, Duration::from_micros(each), true);
+                received += 64 << 10;
+            }
+            assert_eq!(spin.begin_inside(1 << 20, received).is_some(), goes_on, "{each}");
+        }
+    }
+
+    #[test]
+    fn behind_others_it_rests_at_once_and_longer() {
+        let mut spin = Spin::new(None);
+        spin.arrived(2);
+        let mut look = spin.begin_between(0).unwrap();
+        look.crowded = true;
+        spin.end_between(&look, true);
+        assert_eq!(waits(&mut spin, 0), CROWDED * REST);
+    }
+
+    #[test]
+    fn a_time_of_looking_ends() {
+        let mut spin = Spin::new(Some(1000));
+        let mut look = spin.begin_between(0).unwrap();
+        look.until(Some(Instant::now()));
+        let pauses = Own::default();
+        assert!(!look.goes_on(&pauses));
+        let mut look = spin.begin_between(0).unwrap();
+        while look.goes_on(&pauses) {}
+        assert!(look.begun.elapsed() >= Duration::from_millis(1));
+        assert!(pauses.get() > 0);
+    }
+
+    #[test]
+    fn with_no_time_it_never_looks() {
+        let mut spin = Spin::new(Some(0));
+        spin.arrived(1);
+        assert!(spin.begin_between(0).is_none());
+        assert!(spin.begin_inside(1 << 20, 0).is_none());
     }
 }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use ktli_uring::ffi::control::{
-    ktli_uring_config, ktli_uring_configure, ktli_uring_get_config, ktli_uring_set_log,
+    KTLI_URING_SPIN_AUTO, ktli_uring_config, ktli_uring_configure, ktli_uring_get_config, ktli_uring_set_log,
 };
 use ktli_uring::fuzzing::{
     BUFFER, CONNECT_TIMEOUT, DEFAULTS, Features, LINGER, Options, Range as Limits, SEND_TIMEOUT, SPIN,
@@ -129,6 +129,7 @@ fn is_good(name: &str, value: &str) -> bool {
     let number: Option<i128> = value.parse().ok();
     number.is_some_and(|number| (range.min.into()..=range.max.into()).contains(&number))
         || name == "ZC" && value == "0"
+        || name == "SPIN" && value == "auto"
 }
 
 /// An option as text, as the environment would say it.
@@ -147,7 +148,7 @@ fn text(options: &Options, name: &str) -> String {
         "LINGER" => options.linger.into(),
         "SQPOLL_IDLE" => options.sqpoll_idle.into(),
         "SQPOLL_CPU" => options.sqpoll_cpu.into(),
-        "SPIN" => options.spin.into(),
+        "SPIN" => return options.spin.map_or("auto".into(), |spin| spin.to_string()),
         _ => i64::from(options.zero_copy),
     };
     number.to_string()
@@ -279,7 +280,9 @@ fn check(config: &ktli_uring_config) {
     within(config.linger.into(), LINGER);
     within(config.sqpoll_idle.into(), SQPOLL_IDLE);
     within(config.sqpoll_cpu.into(), SQPOLL_CPU);
-    within(config.spin.into(), SPIN);
+    if config.spin != KTLI_URING_SPIN_AUTO {
+        within(config.spin.into(), SPIN);
+    }
     assert!(config.zero_copy == 0 || (ZERO_COPY.min..=ZERO_COPY.max).contains(&config.zero_copy.into()));
     assert!((0..3).contains(&config.backend) && (0..4).contains(&config.send_strategy));
     for flag in [config.framing, config.hangup, config.sqpoll, config.stats] {

@@ -33,6 +33,8 @@ pub const KTLI_URING_FRAMING_NONE: i32 = 1;
 pub const KTLI_URING_HANGUP_WAIT: i32 = 0;
 /// `ktli_uring_config.hangup`: on a dead connection poll returns 1 at once, and receive fails.
 pub const KTLI_URING_HANGUP_REPORT: i32 = 1;
+/// `ktli_uring_config.spin`: where it costs no more than the sleep that it saves.
+pub const KTLI_URING_SPIN_AUTO: u32 = u32::MAX;
 /// `ktli_uring_config.send_strategy`: small messages are sent in company, large ones in one operation.
 pub const KTLI_URING_SEND_AUTO: i32 = 0;
 /// `ktli_uring_config.send_strategy`: what the socket takes, and again, each message by itself.
@@ -86,7 +88,7 @@ pub struct ktli_uring_config {
     pub sqpoll_idle: u32,
     /// CPU to which that thread is bound, 0 to 4,095, or -1.
     pub sqpoll_cpu: i32,
-    /// Microseconds that a receiver looks for the next message before it sleeps, 0 to 1,000.
+    /// Microseconds that a receiver looks for more before it sleeps, 0 to 1,000, or `KTLI_URING_SPIN_AUTO`.
     pub spin: u32,
     /// One of `KTLI_URING_SEND_*`. All but `KTLI_URING_SEND_AUTO` are for measuring: the whole message has left
     /// when send returns, so the answer may come before that, and an unmodified libkinetic may then write
@@ -129,7 +131,7 @@ impl ktli_uring_config {
             sqpoll: options.sqpoll.into(),
             sqpoll_idle: options.sqpoll_idle,
             sqpoll_cpu: options.sqpoll_cpu,
-            spin: options.spin,
+            spin: options.spin.unwrap_or(KTLI_URING_SPIN_AUTO),
             send_strategy: match options.send_strategy {
                 SendStrategy::Auto => KTLI_URING_SEND_AUTO,
                 SendStrategy::Loop => KTLI_URING_SEND_LOOP,
@@ -159,7 +161,9 @@ impl ktli_uring_config {
         checked("sqpoll", self.sqpoll.into(), flag)?;
         checked("sqpoll_idle", self.sqpoll_idle.into(), config::SQPOLL_IDLE)?;
         checked("sqpoll_cpu", self.sqpoll_cpu.into(), config::SQPOLL_CPU)?;
-        checked("spin", self.spin.into(), config::SPIN)?;
+        if self.spin != KTLI_URING_SPIN_AUTO {
+            checked("spin", self.spin.into(), config::SPIN)?;
+        }
         checked("send_strategy", self.send_strategy.into(), Range { min: 0, max: 3 })?;
         if self.zero_copy != 0 {
             checked("zero_copy", self.zero_copy.into(), config::ZERO_COPY)?;
@@ -183,7 +187,7 @@ impl ktli_uring_config {
             sqpoll: self.sqpoll == 1,
             sqpoll_idle: self.sqpoll_idle,
             sqpoll_cpu: self.sqpoll_cpu,
-            spin: self.spin,
+            spin: Some(self.spin).filter(|spin| *spin != KTLI_URING_SPIN_AUTO),
             send_strategy: match self.send_strategy {
                 KTLI_URING_SEND_LOOP => SendStrategy::Loop,
                 KTLI_URING_SEND_WHOLE => SendStrategy::Whole,

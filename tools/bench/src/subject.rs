@@ -50,6 +50,7 @@ pub const ALL: &[Subject] = &[
     Subject { name: "floor", kind: Kind::Floor },
     Subject { name: "tls", kind: Kind::Tls },
     uring("socket", |config| config.backend = KTLI_URING_BACKEND_SOCKET),
+    uring("no-spin", |config| config.spin = 0),
     uring("spin", |config| config.spin = 60),
     uring("sqpoll", |config| config.sqpoll = 1),
     uring("loop", |config| config.send_strategy = KTLI_URING_SEND_LOOP),

@@ -77,7 +77,7 @@ struct Options {
     /// What poll does on a dead connection
     #[arg(long, value_parser = ["wait", "report"], value_name = "WORD")]
     hangup: Option<String>,
-    /// How long a receiver looks for the next message before it sleeps
+    /// How long a receiver looks for more before it sleeps, instead of where it pays
     #[arg(long, value_name = "MICROSECONDS")]
     spin: Option<u64>,
     /// A kernel thread does the submitting
