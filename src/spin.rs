@@ -36,12 +36,12 @@ const FIXED_REST: u32 = 64;
 /// A thread that has given way for so long has competitors. Behind them it keeps answers, and messages that it is to
 /// send, waiting: with 100 connections on two processors p99 was 15 times as long. Asleep it comes first when it wakes.
 const CROWD: Duration = Duration::from_micros(200);
+/// How much longer than usual it rests then.
+const CROWDED: u32 = 4;
 /// The pause between two attempts, each of which is two system calls: with 512-byte requests 10 and 0.4 a request, for 4
 /// and 32 outstanding, and 4.5 and 0.25 with the pause, at the same rate. 4 µs cost some of that. Inside a value, which
 /// comes at memory speed, there is none: 1 MiB GETs are 1.45 times as fast as without looking, 1.2 times with it.
 const PAUSE: Duration = Duration::from_micros(2);
-/// How much longer than usual it rests then.
-const CROWDED: u32 = 4;
 /// How many arrivals in a row, each with one request outstanding at the most, until that is taken to be the rule.
 const DEEP: u32 = 16;
 /// From how many bytes on a value is slept for, however fast it comes: 1 MiB GETs, one at a time, are 1.4 times as
