@@ -179,7 +179,7 @@ static void choose_options(uint32_t *state)
 	struct ktli_uring_config config = options();
 
 	config.sqpoll_idle = 1;
-	config.spin = dice(state, 8) == 0 ? 50 : 0;
+	config.spin = dice(state, 8) == 0 ? 50 : KTLI_URING_SPIN_AUTO;
 	config.zero_copy = dice(state, 8) == 0 ? KIB(64) : 0;
 	config.send_strategy = dice(state, 2) == 0 ? KTLI_URING_SEND_AUTO : (int32_t)dice(state, 4);
 	set_options(config);

@@ -7,8 +7,8 @@ use std::{
 
 use ktli_uring::ffi::{
     control::{
-        KTLI_URING_BACKEND_AUTO, KTLI_URING_BACKEND_SOCKET, KTLI_URING_BACKEND_URING, ktli_uring_config,
-        ktli_uring_configure, ktli_uring_get_config, ktli_uring_set_log,
+        KTLI_URING_BACKEND_AUTO, KTLI_URING_BACKEND_SOCKET, KTLI_URING_BACKEND_URING, KTLI_URING_SPIN_AUTO,
+        ktli_uring_config, ktli_uring_configure, ktli_uring_get_config, ktli_uring_set_log,
     },
     driver::{
         ktli_uring_close, ktli_uring_connect, ktli_uring_disconnect, ktli_uring_open, ktli_uring_poll,
@@ -61,7 +61,7 @@ pub fn configure(choice: &Choice) {
         config.features_off = choice.features_off;
         config.framing = (!choice.framing).into();
         config.hangup = choice.report_hangup.into();
-        config.spin = if choice.spin { 20 } else { 0 };
+        config.spin = if choice.spin { 20 } else { KTLI_URING_SPIN_AUTO };
         config.zero_copy = if choice.zero_copy { 16 << 10 } else { 0 };
         config.send_strategy = choice.strategy.into();
         // Where the peer does not read, a send has to end in time. Its kernel acknowledges after up to 40 ms.
