@@ -75,11 +75,6 @@ pub fn all() -> Vec<Arc<Connection>> {
 }
 
 impl Connection {
-    /// How many messages have been sent and received.
-    pub fn messages(&self) -> (u64, u64) {
-        (self.statistics.sender.messages.get(), self.statistics.receiver.messages.get())
-    }
-
     /// Takes over a connected, blocking socket, over which `tls` may have been agreed on. Fails where an eventfd cannot
     /// be had.
     pub fn new(socket: Socket, tls: Option<Agreed>, options: Options) -> Result<Arc<Self>, Errno> {
@@ -112,6 +107,11 @@ impl Connection {
         reserve::room(&mut all, 1)?;
         all.push(Arc::downgrade(&connection));
         Ok(connection)
+    }
+
+    /// How many messages have been sent and received.
+    pub fn messages(&self) -> (u64, u64) {
+        (self.statistics.sender.messages.get(), self.statistics.receiver.messages.get())
     }
 
     /// The socket.

@@ -107,10 +107,10 @@ impl Quiet {
     }
 
     /// Something has come, after so many messages were sent.
-    pub fn broken(&mut self, sent: impl FnOnce() -> u64, settled: &Settled) {
+    pub fn broken(&mut self, sent: u64, settled: &Settled) {
         self.since = None;
         if let Some(told) = self.told.take()
-            && told == sent()
+            && told == sent
         {
             settled.0.store(NOTHING, Ordering::Relaxed);
         }
@@ -172,7 +172,7 @@ mod tests {
         quiet_while(&mut quiet, &mut now, 7, 2, &settled);
         assert_eq!(outstanding.count(7, 2, &settled), 0);
         assert_eq!(outstanding.count(8, 2, &settled), 1);
-        quiet.broken(|| 8, &settled);
+        quiet.broken(8, &settled);
         assert_eq!(outstanding.count(8, 3, &settled), 0);
         // And again, after as many.
         assert_eq!(outstanding.count(12, 3, &settled), 4);
@@ -197,7 +197,7 @@ mod tests {
         quiet_while(&mut quiet, &mut now, 4, 0, &settled);
         assert_eq!(outstanding.count(4, 0, &settled), 0);
         assert_eq!(outstanding.count(5, 0, &settled), 1);
-        quiet.broken(|| 5, &settled);
+        quiet.broken(5, &settled);
         assert_eq!(outstanding.count(5, 4, &settled), 0);
         assert_eq!(outstanding.count(5, 5, &settled), 0);
         assert_eq!(outstanding.count(7, 5, &settled), 2);
@@ -211,7 +211,7 @@ mod tests {
         quiet_while(&mut quiet, &mut now, 32, 0, &settled);
         assert_eq!(outstanding.count(32, 0, &settled), 0);
         for round in 1..100 {
-            quiet.broken(|| 31 + round, &settled);
+            quiet.broken(31 + round, &settled);
             assert_eq!(outstanding.count(31 + round, round, &settled), 31);
         }
     }

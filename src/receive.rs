@@ -417,7 +417,7 @@ impl Receive {
             Some(Ok(count)) => {
                 let (sent, received) = self.connection.messages();
                 let settled = &self.connection.settled;
-                self.quiet.broken(|| sent, settled);
+                self.quiet.broken(sent, settled);
                 self.spin.arrived(self.outstanding.count(sent, received, settled));
                 return Ok(Some(count));
             }
