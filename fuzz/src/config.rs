@@ -181,7 +181,8 @@ fn environment(variables: &HashMap<String, String>) {
             Some(value) => {
                 bad += 1;
                 assert_eq!(got, text(&DEFAULTS, &name));
-                let named = format!("{name}={value:?} is not");
+                // "is not …", or "is neither …".
+                let named = format!("{name}={value:?} is n");
                 assert_eq!(complaints.iter().filter(|text| text.starts_with(&named)).count(), 1);
             }
             None => assert_eq!(got, text(&DEFAULTS, &name)),
