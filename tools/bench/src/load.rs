@@ -132,8 +132,11 @@ pub fn run(driver: Driver, peer: &Peer, work: Work) -> io::Result<Run> {
     let look = || -> io::Result<(Instant, Duration, Duration, u64, u64)> {
         let answered =
             connections.iter().map(|connection| connection.answered.0.load(Ordering::Relaxed)).sum();
+        let (now, cpu, peer_cpu) = (Instant::now(), cpu::used(), peer.cpu_time()?);
+        // Last: it takes a driver milliseconds to tell of a thousand connections, and then other threads may get the
+        // processor for a second. What was answered meanwhile was missing, as if each request had cost twice as much.
         let calls = connections.iter().map(|connection| connection.handle.calls()).sum();
-        Ok((Instant::now(), cpu::used(), peer.cpu_time()?, answered, calls))
+        Ok((now, cpu, peer_cpu, answered, calls))
     };
     thread::sleep(work.warm_up);
     let before = look()?;

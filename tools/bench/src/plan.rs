@@ -127,11 +127,12 @@ fn task(pace: Pace, section: Section, operation: Operation, size: usize, outstan
     }
 }
 
-/// The same over many connections. They take their time to come up.
+/// The same over many connections. They take their time to come up, and with a thousand of them some wait for seconds
+/// for a processor.
 fn many(task: Task, connections: usize) -> Task {
-    let warm_up = Duration::from_millis(30 + connections as u64 / 5);
-    let time = Duration::from_millis(250);
-    Task { work: Work { connections, warm_up, time, ..task.work }, pairs: 7, ..task }
+    let warm_up = Duration::from_millis(30 + connections as u64 / 2);
+    let time = Duration::from_millis(250 + connections as u64 * 3 / 4);
+    Task { work: Work { connections, warm_up, time, ..task.work }, pairs: 9, ..task }
 }
 
 /// How long the tasks take, roughly: what is known, and a little for connecting.
