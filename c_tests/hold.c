@@ -210,7 +210,7 @@ static void staged(void)
 {
 	/* Whether poll is restarted afterwards does not matter here. */
 	struct sigaction action = {.sa_handler = hold_up};
-	static const uint32_t VALUES[] = {0, 4096, (32 << 10) - FRAME(MESSAGE, 0)};
+	static const uint32_t VALUES[] = {0, 4096, (66 << 10) - FRAME(MESSAGE, 0)};
 	uint8_t *frame = make_frame(MESSAGE, 0, 1), *bytes = allocate(FRAME(MESSAGE, 0));
 	pthread_t poller;
 

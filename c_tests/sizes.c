@@ -8,11 +8,14 @@
 
 enum { MESSAGE = 100, MANY = 3000 };
 
+/* A value that makes a message of so many bytes in all. */
+#define IN_ALL(bytes) ((bytes)-FRAME(MESSAGE, 0))
+
 /* Values around every border there is: staging, direct receives, the read-ahead buffer. */
 static const uint32_t VALUES[] = {
-	0,      1,       512,     4096,     32768 - FRAME(MESSAGE, 0),  32769 - FRAME(MESSAGE, 0),
-	49151,  49152,   65536,   131072,   262144 - FRAME(MESSAGE, 0), 262145 - FRAME(MESSAGE, 0),
-	262144, 1 << 20, 4 << 20, 16 << 20,
+	0,      1,       512,           4096,          IN_ALL(12287), IN_ALL(12288),  49151,
+	49152,  65536,   IN_ALL(67584), IN_ALL(67585), 131072,        IN_ALL(262144), IN_ALL(262145),
+	262144, 1 << 20, 4 << 20,       16 << 20,
 };
 
 /* How the value's bytes are cut into entries. */

@@ -228,7 +228,7 @@ int main(void)
 		set_options(config);
 		begin_session();
 		nothing_to_send(LARGE);
-		nothing_to_send(40 << 10);
+		nothing_to_send(80 << 10);
 		end_session();
 		half_to_send(0);
 		half_to_send(64);

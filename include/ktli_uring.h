@@ -200,9 +200,8 @@ struct ktli_uring_config {
   // when send returns, so the answer may come before that, and an unmodified libkinetic may then write
   // to a request that it has freed.
   int32_t send_strategy;
-  // Messages of at least this many bytes, 16 KiB to 64 MiB, are sent without a copy if they are not staged
-  // (with `KTLI_URING_SEND_AUTO` those above 32 KiB); send then returns when the drive has acknowledged
-  // them. 0: none.
+  // Messages of at least this many bytes, 16 KiB to 64 MiB, are sent without a copy; send then returns when the
+  // drive has acknowledged them. 0: none.
   uint32_t zero_copy;
   // 1: when a connection ends, what it has done is printed to stderr.
   int32_t stats;

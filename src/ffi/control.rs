@@ -94,9 +94,8 @@ pub struct ktli_uring_config {
     /// when send returns, so the answer may come before that, and an unmodified libkinetic may then write
     /// to a request that it has freed.
     pub send_strategy: i32,
-    /// Messages of at least this many bytes, 16 KiB to 64 MiB, are sent without a copy if they are not staged
-    /// (with `KTLI_URING_SEND_AUTO` those above 32 KiB); send then returns when the drive has acknowledged
-    /// them. 0: none.
+    /// Messages of at least this many bytes, 16 KiB to 64 MiB, are sent without a copy; send then returns when the
+    /// drive has acknowledged them. 0: none.
     pub zero_copy: u32,
     /// 1: when a connection ends, what it has done is printed to stderr.
     pub stats: i32,
