@@ -14,7 +14,7 @@
 
 FORKS_WITH_THREADS
 
-enum { MESSAGE = 40, VALUE = 30000, STUCK = 8, LARGE = 64 << 20 };
+enum { MESSAGE = 40, VALUE = 12000, STUCK = 8, LARGE = 64 << 20 };
 #define WHOLE FRAME(MESSAGE, VALUE)
 
 static struct peer peer;

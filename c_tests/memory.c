@@ -77,8 +77,8 @@ static void burst(void *dh, const uint8_t *frame, int count)
 static void be_busy(void)
 {
 	/* The second kind is the largest that is staged. */
-	uint8_t *small = make_frame(MESSAGE, 4096, 1), *staged = make_frame(MESSAGE, 32000, 1);
-	uint8_t *large = make_frame(MESSAGE, 64 << 10, 1);
+	uint8_t *small = make_frame(MESSAGE, 4096, 1), *staged = make_frame(MESSAGE, (66 << 10) - FRAME(MESSAGE, 0), 1);
+	uint8_t *large = make_frame(MESSAGE, 128 << 10, 1);
 
 	for (int i = 0; i < CONNECTIONS; i++) {
 		/* The receiver is there: from now on messages are staged. */

@@ -12,7 +12,7 @@
 
 #include <sys/syscall.h>
 
-enum { MESSAGE = 40, SMALL = 500, LARGE = 60 << 10, OUTSTANDING = 16 };
+enum { MESSAGE = 40, SMALL = 500, LARGE = 80 << 10, OUTSTANDING = 16 };
 
 static struct peer peer;
 static void *dh;

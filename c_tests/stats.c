@@ -2,7 +2,8 @@
  * What a connection has done is counted right and told by ktli_uring_stats, and with KTLI_URING_STATS=1 by one table
  * on stderr at its end, however that comes. SPDX-License-Identifier: MIT OR Apache-2.0
  * Fails when a message is not counted, or counted twice (transmit.rs, receive.rs); when small messages do not share
- * system calls; when ffi/sized.rs writes beyond `size`; or when report.rs prints twice, not at all, or waits.
+ * system calls, or the wrong ones do (`is_better_at_once`, `STAGED`); when ffi/sized.rs writes beyond `size`; or when
+ * report.rs prints twice, not at all, or waits.
  */
 #include "harness.h"
 
@@ -377,6 +378,56 @@ static void tables(const char *name, void (*test)(void), const char *asked, int 
 	}
 }
 
+/* ---- Which messages are left to the receiver, and which are sent at once. ---- */
+
+enum { HEAVY = 12 << 10, STAGED = 66 << 10, ZERO_COPY = 20 << 10 };
+
+/* Has the receiver come by, so that it is awake and nothing is staged, and sends a message of so many bytes in all. */
+static void expect_at_once(uint32_t bytes, bool expected)
+{
+	uint8_t *frame = make_frame(MESSAGE, bytes - FRAME(MESSAGE, 0), 1);
+	uint64_t before = statistics().large_sends;
+	double begun = now();
+
+	CHECK(uring_fns.ktli_dfns_poll(dh, 0) >= 0);
+	CHECK_EQ(send_frame(dh, frame), bytes);
+	/* A receiver that stays away for 10 ms is not left anything. */
+	if (now() - begun < 0.005)
+		CHECK_EQ(statistics().large_sends - before, expected);
+	free(frame);
+}
+
+static void who_sends(void)
+{
+	struct ktli_uring_config config = options();
+	bool ring = config.backend != KTLI_URING_BACKEND_SOCKET;
+	bool zero_copy = ring && !(config.features_off & KTLI_URING_FEATURE_SENDMSG_ZC);
+
+	start();
+	/* Few are outstanding. */
+	expect_at_once(HEAVY, !config.sqpoll);
+	expect_at_once(HEAVY - 1, false);
+	expect_at_once(FRAME(MESSAGE, 0), false);
+	expect_at_once(FRAME(MESSAGE, 0), false);
+	/* From now on enough are. */
+	expect_at_once(HEAVY, false);
+	expect_at_once(STAGED, false);
+	expect_at_once(STAGED + 1, true);
+	stop();
+	/* What is to leave without a copy is not staged. Where that cannot be, the first one tells. */
+	config.zero_copy = ZERO_COPY;
+	set_options(config);
+	start();
+	for (int i = 0; i < 4; i++)
+		expect_at_once(FRAME(MESSAGE, 0), false);
+	expect_at_once(ZERO_COPY, true);
+	expect_at_once(ZERO_COPY, zero_copy);
+	expect_at_once(ZERO_COPY - 1, false);
+	stop();
+	config.zero_copy = 0;
+	set_options(config);
+}
+
 int main(void)
 {
 	begin();
@@ -390,6 +441,7 @@ int main(void)
 	tables("with a child", with_a_child, "1", 1);
 	tables("not asked for", by_disconnect, "0", 0);
 	counts();
+	who_sends();
 	company(0);
 	company(KTLI_URING_SPIN_AUTO);
 	wrong_uses();

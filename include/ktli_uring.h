@@ -289,7 +289,7 @@ struct ktli_uring_statistics {
   // Waits, of either half, for room in a full socket. Where one operation on a ring waits by itself until all has
   // left, those of the sender that took 40 ms.
   uint64_t socket_full_waits;
-  // Transmissions of large messages straight from the caller's memory.
+  // Transmissions straight from the caller's memory: of large messages, and of others that were better sent at once.
   uint64_t large_sends;
   // Bytes that left in them.
   uint64_t large_sent_bytes;
@@ -400,7 +400,7 @@ int ktli_uring_disconnect(void *dh);
 // accepted and has not left; `disconnect`, `close` and exit do not, but for an exit by a signal handler that has
 // interrupted a call of this library.
 //
-// With `KTLI_URING_ZC` a large message has been acknowledged when `send` returns; one that is not in time is lost
+// With `KTLI_URING_ZC` a message of at least so many bytes has been acknowledged when `send` returns; one that is not in time is lost
 // with the connection (ETIMEDOUT), even if all of it is on its way.
 //
 // One thread at a time. Vector and memory are the caller's and are not used after the return.

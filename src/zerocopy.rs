@@ -61,6 +61,11 @@ impl ZeroCopy {
         self.stop("the kernel does not have it (Linux 6.2 does)");
     }
 
+    /// There is no ring to ask for it.
+    pub fn has_no_ring(&mut self) {
+        self.stop("it takes io_uring");
+    }
+
     fn stop(&mut self, why: &str) {
         // Once: a program with a thousand connections gets one line.
         static SAID: AtomicBool = AtomicBool::new(false);
@@ -97,5 +102,8 @@ mod tests {
         assert!(zero_copy.refuses(Errno(libc::EOPNOTSUPP)));
         assert!(!zero_copy.wants(1000));
         assert!(!ZeroCopy::new(0).wants(usize::MAX));
+        let mut zero_copy = ZeroCopy::new(1000);
+        zero_copy.has_no_ring();
+        assert!(!zero_copy.wants(1000));
     }
 }

@@ -44,7 +44,9 @@ fn values_of_all_sizes_come_back() {
     with_each_backend(|| {
         let drive = drive(Faults::default());
         let mut client = Client::connect_tls(&drive);
-        for size in [0, 1, 1000, 16_000, 16 << 10, 33_000, 48 << 10, 256 << 10, MIB + 1, 16 * MIB] {
+        for size in
+            [0, 1, 1000, 16_000, 16 << 10, 33_000, 48 << 10, 66 << 10, 67_400, 256 << 10, MIB + 1, 16 * MIB]
+        {
             let value = value(size, size as u64);
             let sequence = client.builder.sequence;
             client.put(b"key", &value);

@@ -91,7 +91,7 @@ pub struct ktli_uring_statistics {
     /// left, those of the sender that took 40 ms.
     pub socket_full_waits: u64,
 
-    /// Transmissions of large messages straight from the caller's memory.
+    /// Transmissions straight from the caller's memory: of large messages, and of others that were better sent at once.
     pub large_sends: u64,
     /// Bytes that left in them.
     pub large_sent_bytes: u64,

@@ -167,7 +167,10 @@ impl Transmit {
     ) -> Result<Option<usize>, Errno> {
         let connection = &self.connection;
         let strategy = connection.options.send_strategy;
-        let Engine::Ring(ring) = &mut self.engine else { return Ok(None) };
+        let Engine::Ring(ring) = &mut self.engine else {
+            self.zero_copy.has_no_ring();
+            return Ok(None);
+        };
         if !matches!(strategy, SendStrategy::Auto | SendStrategy::Whole) {
             return Ok(None);
         }

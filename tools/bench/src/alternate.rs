@@ -66,7 +66,7 @@ fn point(task: &Task, runs: &[Vec<Run>; 2]) -> Point {
             gigabytes: of(&rate) * work.size as f64 / 1e9,
             cpu_us: of(&cpu_us),
             peer_cpu_us: of(&|run| run.peer_cpu.as_secs_f64() * 1e6 / run.requests as f64),
-            calls: of(&|run| run.calls as f64 / run.requests as f64),
+            calls: of(&|run| run.calls),
             p50_us: of(&latency(50.0)),
             p99_us: of(&latency(99.0)),
             p999_us: of(&latency(99.9)),

@@ -90,7 +90,7 @@ pub fn run(peer: &Peer, work: Work) -> io::Result<Run> {
             time: after.0 - before.0,
             cpu: after.1.saturating_sub(before.1),
             peer_cpu: after.2.saturating_sub(before.2),
-            calls: after.4 - before.4,
+            calls: (after.4 - before.4) as f64 / (after.3 - before.3).max(1) as f64,
             latency: histogram(),
         })
     })

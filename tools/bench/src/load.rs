@@ -59,8 +59,8 @@ pub struct Run {
     pub cpu: Duration,
     /// The peer's.
     pub peer_cpu: Duration,
-    /// The driver's system calls meanwhile.
-    pub calls: u64,
+    /// The driver's system calls, per request.
+    pub calls: f64,
     /// Nanoseconds from before `send` until the answer was received.
     pub latency: Histogram<u64>,
 }
@@ -129,26 +129,31 @@ pub fn run(driver: Driver, peer: &Peer, work: Work) -> io::Result<Run> {
     for connection in &connections {
         connection.credits.give(work.outstanding);
     }
-    let look = || -> io::Result<(Instant, Duration, Duration, u64, u64)> {
-        let answered =
-            connections.iter().map(|connection| connection.answered.0.load(Ordering::Relaxed)).sum();
-        let (now, cpu, peer_cpu) = (Instant::now(), cpu::used(), peer.cpu_time()?);
-        // Last: it takes a driver milliseconds to tell of a thousand connections, and then other threads may get the
-        // processor for a second. What was answered meanwhile was missing, as if each request had cost twice as much.
-        let calls = connections.iter().map(|connection| connection.handle.calls()).sum();
-        Ok((now, cpu, peer_cpu, answered, calls))
+    let answered = || -> u64 {
+        connections.iter().map(|connection| connection.answered.0.load(Ordering::Relaxed)).sum()
+    };
+    let look = || -> io::Result<(u64, Instant, Duration, Duration)> {
+        Ok((answered(), Instant::now(), cpu::used(), peer.cpu_time()?))
+    };
+    // With the answers that belong to them, and apart from the rest: it takes a driver milliseconds to tell of a thousand
+    // connections, and then other threads may get the processor for a second. What was answered meanwhile was missing,
+    // as if each request had cost twice as much.
+    let count_calls = || -> (u64, u64) {
+        (connections.iter().map(|connection| connection.handle.calls()).sum(), answered())
     };
     thread::sleep(work.warm_up);
+    let calls_before = count_calls();
     let before = look()?;
     shared.measuring.store(true, Ordering::Relaxed);
     thread::sleep(work.time);
     // Now and then a connection stalls for a retransmission's time, whatever the driver.
     let patience = Instant::now() + STALL;
-    while look()?.3 == before.3 && Instant::now() < patience {
+    while answered() == before.0 && Instant::now() < patience {
         thread::sleep(Duration::from_millis(10));
     }
     shared.measuring.store(false, Ordering::Relaxed);
     let after = look()?;
+    let calls_after = count_calls();
     shared.ending.store(true, Ordering::Relaxed);
     for connection in &connections {
         connection.credits.close();
@@ -159,11 +164,11 @@ pub fn run(driver: Driver, peer: &Peer, work: Work) -> io::Result<Run> {
         latency.add(part).map_err(io::Error::other)?;
     }
     let run = Run {
-        requests: after.3 - before.3,
-        time: after.0 - before.0,
-        cpu: after.1.saturating_sub(before.1),
-        peer_cpu: after.2.saturating_sub(before.2),
-        calls: after.4 - before.4,
+        requests: after.0 - before.0,
+        time: after.1 - before.1,
+        cpu: after.2.saturating_sub(before.2),
+        peer_cpu: after.3.saturating_sub(before.3),
+        calls: (calls_after.0 - calls_before.0) as f64 / (calls_after.1 - calls_before.1).max(1) as f64,
         latency,
     };
     if run.requests == 0 {

@@ -127,8 +127,8 @@ fn task(pace: Pace, section: Section, operation: Operation, size: usize, outstan
     }
 }
 
-/// The same over many connections. They take their time to come up, and with a thousand of them some wait for seconds
-/// for a processor.
+/// The same over many connections. They take their time to come up, and the more there are the longer it takes until
+/// each has had its turns.
 fn many(task: Task, connections: usize) -> Task {
     let warm_up = Duration::from_millis(30 + connections as u64 / 2);
     let time = Duration::from_millis(250 + connections as u64 * 3 / 4);
