@@ -38,8 +38,7 @@ static uint64_t moving_calls(const struct ktli_uring_statistics *counted)
 /* All. That each of them is true, shows calls.c. */
 static uint64_t system_calls(const struct ktli_uring_statistics *counted)
 {
-	return moving_calls(counted) + counted->sender_clock_gettimes + counted->sender_pauses +
-	       counted->sender_rare_calls + counted->receiver_setsockopts + counted->receiver_clock_gettimes +
+	return moving_calls(counted) + counted->sender_pauses + counted->receiver_setsockopts +
 	       counted->receiver_pauses + counted->receiver_rare_calls + counted->other_pauses +
 	       counted->other_rare_calls;
 }

@@ -315,18 +315,11 @@ struct ktli_uring_statistics {
   uint64_t direct_receives;
   // Bytes that came in them.
   uint64_t direct_received_bytes;
-  // The sender's calls of `clock_gettime(2)`, for its CPU time.
-  uint64_t sender_clock_gettimes;
   // The sender's yields and short sleeps. None but with `KTLI_URING_SEND=chunked`, or where something has failed.
   uint64_t sender_pauses;
-  // The sender's calls of gettid(2), one for each thread that sends.
-  uint64_t sender_rare_calls;
   // The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for.
   uint64_t receiver_setsockopts;
-  // The receiver's calls of `clock_gettime(2)`, for the sender's CPU time.
-  uint64_t receiver_clock_gettimes;
-  // The receiver's calls of gettid(2), one for each thread that receives, and of madvise(2), where a session is
-  // idle.
+  // The receiver's calls of madvise(2), where a session is idle.
   uint64_t receiver_rare_calls;
   // The others' short sleeps. Those for several connections at a time are counted for one of them.
   uint64_t other_pauses;

@@ -26,7 +26,7 @@ pub fn print(connection: &Connection) {
 }
 
 /// The rows of a block, in order.
-fn rows<C: Count>(counters: &Counters<C>) -> [(&'static str, u64); 28] {
+fn rows<C: Count>(counters: &Counters<C>) -> [(&'static str, u64); 27] {
     let c = counters;
     [
         ("messages", &c.messages),
@@ -38,7 +38,6 @@ fn rows<C: Count>(counters: &Counters<C>) -> [(&'static str, u64); 28] {
         ("writes to the eventfd", &c.wake_writes),
         ("reads from the eventfd", &c.wake_reads),
         ("setsockopt", &c.setsockopts),
-        ("clock_gettime", &c.clock_gettimes),
         ("yields and naps", &c.pauses),
         ("rare calls", &c.rare_calls),
         ("flushes", &c.flushes),

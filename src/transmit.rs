@@ -29,7 +29,7 @@ use crate::{
     iovec::Cursor,
     outstanding::Outstanding,
     ring::{self, Ring},
-    socket::{calls, segment::Out},
+    socket::segment::Out,
     statistics::Count,
     sweeper,
     sync::MutexGuard,
@@ -254,8 +254,7 @@ impl Transmit {
         // Read once: the receiver may count another one at any time.
         let received = connection.statistics.receiver.messages.get();
         let answer = received + self.ahead_of(received, staged).saturating_sub(staged);
-        let counters = &connection.statistics.sender;
-        connection.hold.begin(calls::thread_id(counters), answer, counters)
+        connection.hold.begin(answer)
     }
 
     /// Copies a small message into the staging area.

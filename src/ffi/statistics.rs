@@ -120,18 +120,11 @@ pub struct ktli_uring_statistics {
     /// Bytes that came in them.
     pub direct_received_bytes: u64,
 
-    /// The sender's calls of `clock_gettime(2)`, for its CPU time.
-    pub sender_clock_gettimes: u64,
     /// The sender's yields and short sleeps. None but with `KTLI_URING_SEND=chunked`, or where something has failed.
     pub sender_pauses: u64,
-    /// The sender's calls of gettid(2), one for each thread that sends.
-    pub sender_rare_calls: u64,
     /// The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for.
     pub receiver_setsockopts: u64,
-    /// The receiver's calls of `clock_gettime(2)`, for the sender's CPU time.
-    pub receiver_clock_gettimes: u64,
-    /// The receiver's calls of gettid(2), one for each thread that receives, and of madvise(2), where a session is
-    /// idle.
+    /// The receiver's calls of madvise(2), where a session is idle.
     pub receiver_rare_calls: u64,
     /// The others' short sleeps. Those for several connections at a time are counted for one of them.
     pub other_pauses: u64,
@@ -195,11 +188,8 @@ impl ktli_uring_statistics {
             receive_hits: receiver.receive_hits.get(),
             direct_receives: receiver.direct.get(),
             direct_received_bytes: receiver.direct_bytes.get(),
-            sender_clock_gettimes: sender.clock_gettimes.get(),
             sender_pauses: sender.pauses.get(),
-            sender_rare_calls: sender.rare_calls.get(),
             receiver_setsockopts: receiver.setsockopts.get(),
-            receiver_clock_gettimes: receiver.clock_gettimes.get(),
             receiver_rare_calls: receiver.rare_calls.get(),
             other_pauses: others.pauses.get(),
             other_rare_calls: others.rare_calls.get(),

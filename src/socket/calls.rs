@@ -1,7 +1,6 @@
 //! Single system calls, made safe.
 
 use std::{
-    cell::Cell,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     sync::atomic::{AtomicBool, Ordering},
@@ -9,7 +8,6 @@ use std::{
 };
 
 use super::segment::{Batch, In, Out};
-use crate::statistics::{Count, Counters, Own};
 
 /// What `wait` reports of one descriptor.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -66,22 +64,6 @@ pub fn receive(fd: BorrowedFd<'_>, batch: &Batch<'_, In>) -> io::Result<usize> {
     check(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) })
 }
 
-/// The thread that calls this, as the kernel counts threads. It is asked for once in each thread, which is counted in
-/// `counters`.
-pub fn thread_id(counters: &Counters<Own>) -> i32 {
-    thread_local! {
-        static MINE: Cell<i32> = const { Cell::new(0) };
-    }
-    MINE.with(|mine| {
-        if mine.get() == 0 {
-            counters.rare_calls.add(1);
-            // SAFETY: No pointers are involved.
-            mine.set(unsafe { libc::gettid() });
-        }
-        mine.get()
-    })
-}
-
 /// The thread that calls this, as the kernel counts threads, for a trace: asked for once in each thread, and not
 /// counted.
 pub fn own_thread_id() -> u32 {
@@ -100,18 +82,6 @@ pub fn monotonic() -> u64 {
 /// The time since 1970, in nanoseconds.
 pub fn realtime() -> u64 {
     clock(libc::CLOCK_REALTIME).unwrap_or(0)
-}
-
-/// The CPU time of the calling thread, in nanoseconds.
-pub fn own_cpu_time() -> u64 {
-    clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)
-}
-
-/// The CPU time of a thread of this process, in nanoseconds; `None` if there is no such thread.
-pub fn cpu_time(thread: i32) -> Option<u64> {
-    // The kernel's numbering of clocks (include/linux/posix-timers_types.h): bit 2 for a single thread, 2 in
-    // the two lowest bits for time to the nanosecond. pthread_getcpuclockid(3) makes the same number.
-    clock(!thread << 3 | 4 | 2)
 }
 
 fn clock(id: libc::clockid_t) -> Option<u64> {
