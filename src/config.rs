@@ -236,7 +236,9 @@ impl Reader<'_> {
     fn number_or_auto(&mut self, name: &str, option: &mut Option<u32>, range: Range) {
         let name = format!("KTLI_URING_{name}");
         let Some(text) = (self.lookup)(&name) else { return };
-        let number = text.parse().ok().filter(|number| (range.min..=range.max).contains(&i64::from(*number)));
+        // As every other number is read: "-0" is one.
+        let number = text.parse::<i64>().ok().filter(|number| (range.min..=range.max).contains(number));
+        let number = number.and_then(|number| u32::try_from(number).ok());
         if text == "auto" || number.is_some() {
             *option = number;
             return;
@@ -437,7 +439,7 @@ mod tests {
 
     #[test]
     fn spinning_is_automatic_or_a_time() {
-        for (text, wanted) in [("auto", None), ("0", Some(0)), ("1000", Some(1000))] {
+        for (text, wanted) in [("auto", None), ("0", Some(0)), ("-0", Some(0)), ("1000", Some(1000))] {
             let (options, complaints) = read(&[("KTLI_URING_SPIN", text)]);
             assert_eq!((options.spin, complaints), (wanted, vec![]));
         }
