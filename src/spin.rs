@@ -5,11 +5,10 @@
 //!
 //! Whether that pays is a matter of what comes of it. With 512-byte GETs over loopback it is looked for 20 to 40 µs until
 //! something comes, whether 1, 4 or 32 requests are outstanding: for one message that is more than the sleep it
-//! saves, but with 4 outstanding a message comes every 10 µs. So by default a receiver looks where several requests are outstanding, as long
-//! as a message costs no more than [`WORTH`] in this way; and inside a large value that nothing else is
-//! outstanding beside, as long as 64 KiB cost no more than [`WORTH_INSIDE`], that is where they come fast. It leaves off for a
-//! while where that is not so, and where other threads want the processor. A fixed time is looked for as long as
-//! anything comes of it.
+//! saves, but with 4 outstanding a message comes every 10 µs. So by default a receiver looks where several requests are
+//! outstanding, as long as a message costs no more than [`WORTH`] in this way; and inside a large value that nothing else
+//! is outstanding beside, as long as 64 KiB cost no more than [`WORTH_INSIDE`]. It leaves off for a while where that is
+//! not so, and where other threads want the processor. A fixed time is looked for as long as anything comes of it.
 
 use std::{
     hint, thread,
