@@ -133,9 +133,9 @@ static void one_outstanding(uint32_t value)
 	free(frame);
 	printf("value of %u bytes: %d of %d answers too early\n", value, violations, count);
 	/*
-	 * Without the hold it is one in 50 at least. With it none, but on a busy machine one in many thousands is left:
-	 * what the sender's processor time tells is likely, not certain, and no answer is held for more than 10 ms.
-	 * Under valgrind its own work after a system call counts as the sender's.
+	 * Without the hold it is one in 50 at least. With it none, but on a busy machine one in many thousands is left: the
+	 * sender may be interrupted between leaving `send` and the next line, and no answer is held for more than 10 ms.
+	 * Valgrind lets one thread run at a time, and takes turns anywhere.
 	 */
 	if (!on_valgrind())
 		COMPARE(violations, <=, count / 400);

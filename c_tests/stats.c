@@ -398,7 +398,7 @@ static void expect_at_once(uint32_t bytes, bool expected)
 
 static void who_sends(void)
 {
-	struct ktli_uring_config config = options();
+	struct ktli_uring_config config = options(), before = config;
 	bool ring = config.backend != KTLI_URING_BACKEND_SOCKET;
 	bool zero_copy = ring && !(config.features_off & KTLI_URING_FEATURE_SENDMSG_ZC);
 
@@ -423,8 +423,7 @@ static void who_sends(void)
 	expect_at_once(ZERO_COPY, zero_copy);
 	expect_at_once(ZERO_COPY - 1, false);
 	stop();
-	config.zero_copy = 0;
-	set_options(config);
+	set_options(before);
 }
 
 int main(void)

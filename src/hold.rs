@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long ago the sender must have left `send`, in nanoseconds: more than it takes to its last access, unless it is
-/// interrupted. Nobody waits for this but where the receiver has seen the sender inside.
+/// interrupted. Hardly anybody waits for this but where the receiver has seen the sender inside.
 const ENOUGH: u64 = 1_000;
 
 /// The longest that an answer is held back: a thread that waits for a processor gets one within a few time

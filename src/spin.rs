@@ -24,9 +24,9 @@ const LIMIT: Duration = Duration::from_micros(60);
 /// CPU time and the driver's are equal. With 4 of 4 or 16 KiB, 12 µs gave up most of the gain, and 16 µs were 1.19 times
 /// the stock flow's CPU time for 16 KiB PUTs.
 const WORTH: Duration = Duration::from_micros(14);
-/// What 64 KiB of a value that nothing else is outstanding beside may cost: as long as anything comes. The stock flow looks
-/// for such a value all the time. 1 MiB GETs, one at a time, were 0.87 and 0.75 times as fast as there with 14 µs, 0.95 and
-/// 0.80 with 25, and 1.01 and 0.90 with 60, at 0.9 times its CPU time; with 256 and 512 KiB it makes no difference.
+/// What 64 KiB of a value that nothing else is outstanding beside may cost. That is more than a sleep, but the stock flow
+/// looks for such a value all the time: 1 MiB GETs, one at a time, were 0.87 and 0.75 times as fast as there with 14 µs,
+/// 0.95 and 0.80 with 25, and 1.01 and 0.90 with 60, at 0.9 times its CPU time. With 256 and 512 KiB it makes no difference.
 const WORTH_INSIDE: Duration = LIMIT;
 /// After so many times it is judged what came of them. With 4 a session of 4 requests did not always begin: the
 /// first ones cost more.
@@ -56,8 +56,8 @@ const TOO_LARGE: usize = 2 << 20;
 pub struct Spin {
     /// How long at a time.
     limit: Duration,
-    /// What a message may cost; `None`: anything.
-    worth: Option<Duration>,
+    /// What it may cost is limited.
+    thrifty: bool,
     /// For the next message.
     between: Record,
     /// For the rest of a large value.
@@ -84,7 +84,7 @@ impl Spin {
     pub fn new(microseconds: Option<u32>) -> Self {
         Spin {
             limit: microseconds.map_or(LIMIT, |limit| Duration::from_micros(limit.into())),
-            worth: microseconds.is_none().then_some(WORTH),
+            thrifty: microseconds.is_none(),
             between: Record::new(),
             inside: Record::new(),
             outstanding: 0,
@@ -100,10 +100,10 @@ impl Spin {
 
     /// Begins to look for the next message, if that is to be. So many have been received.
     pub fn begin_between(&mut self, received: u64) -> Option<Look> {
-        if self.limit.is_zero() || (self.worth.is_some() && self.deep == 0) {
+        if self.limit.is_zero() || (self.thrifty && self.deep == 0) {
             return None;
         }
-        self.between.begin(self.limit, self.worth, received)
+        self.between.begin(self.limit, self.thrifty.then_some(WORTH), received)
     }
 
     /// It has ended.
@@ -116,8 +116,7 @@ impl Spin {
         if self.limit.is_zero() || self.outstanding > 1 || value >= TOO_LARGE {
             return None;
         }
-        let worth = self.worth.map(|_| WORTH_INSIDE);
-        let look = self.inside.begin(self.limit, worth, received >> 16)?;
+        let look = self.inside.begin(self.limit, self.thrifty.then_some(WORTH_INSIDE), received >> 16)?;
         Some(Look { pause: Duration::ZERO, ..look })
     }
 

@@ -44,7 +44,7 @@ use crate::{
 pub const STAGED: usize = 66 << 10;
 
 /// How much gathers before the sender sends what others have left: so the drive gets on while the receiver is
-/// still busy with earlier answers. With the sender adding to the batch until the receiver came round, a session
+/// still busy with earlier answers. (Of values of 64 KiB that is three.) With the sender adding to the batch until the receiver came round, a session
 /// with 32 requests outstanding went in lockstep with the drive, all of them there or all of them here: 230,000
 /// GETs of 512 bytes a second instead of 450,000.
 const GATHER: Limit = Limit { bytes: STAGING / 2, messages: 8 };
@@ -177,21 +177,16 @@ impl Transmit {
 
     /// Are so few requests outstanding that gathering does not pay?
     fn are_few_outstanding(&mut self) -> bool {
-        let ahead = self.ahead(0);
+        let ahead = self.ahead(self.connection.statistics.receiver.messages.get(), 0);
         // A session with many outstanding now and then has few for a moment.
         self.depth = ahead.max(self.depth - self.depth.div_ceil(8));
         ahead == 0 || self.depth < FEW
     }
 
-    /// How many requests are outstanding, with `more` that are on their way and not counted as sent. After requests
-    /// without an answer it is too many until nothing comes for a while: messages are staged that could have been sent at
-    /// once, and for those that are sent so the answer is not held back.
-    fn ahead(&mut self, more: u64) -> u64 {
-        self.ahead_of(self.connection.statistics.receiver.messages.get(), more)
-    }
-
-    /// The same, where so many messages have been received.
-    fn ahead_of(&mut self, received: u64, more: u64) -> u64 {
+    /// How many requests are outstanding after so many messages were received, with `more` that are on their way and not
+    /// counted as sent. After requests without an answer it is too many until nothing comes for a while: messages are
+    /// staged that could have been sent at once, and for those that are sent so the answer is not held back.
+    fn ahead(&mut self, received: u64, more: u64) -> u64 {
         let Connection { statistics, settled, .. } = &*self.connection;
         self.outstanding.count(statistics.sender.messages.get() + more, received, settled)
     }
@@ -253,7 +248,7 @@ impl Transmit {
     fn begin_hold<'c>(&mut self, connection: &'c Connection, staged: u64) -> Inside<'c> {
         // Read once: the receiver may count another one at any time.
         let received = connection.statistics.receiver.messages.get();
-        let answer = received + self.ahead_of(received, staged).saturating_sub(staged);
+        let answer = received + self.ahead(received, staged).saturating_sub(staged);
         connection.hold.begin(answer)
     }
 

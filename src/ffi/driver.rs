@@ -198,8 +198,8 @@ pub extern "C" fn ktli_uring_disconnect(dh: *mut c_void) -> c_int {
 /// accepted and has not left; `disconnect`, `close` and exit do not, but for an exit by a signal handler that has
 /// interrupted a call of this library.
 ///
-/// With `KTLI_URING_ZC` a message of at least so many bytes has been acknowledged when `send` returns; one that is not in time is lost
-/// with the connection (ETIMEDOUT), even if all of it is on its way.
+/// With `KTLI_URING_ZC` a message of at least so many bytes has been acknowledged when `send` returns; one that is not
+/// in time is lost with the connection (ETIMEDOUT), even if all of it is on its way.
 ///
 /// One thread at a time. Vector and memory are the caller's and are not used after the return.
 ///

@@ -76,19 +76,20 @@ pub fn own_thread_id() -> u32 {
 
 /// The time since the machine was started, in nanoseconds.
 pub fn monotonic() -> u64 {
-    clock(libc::CLOCK_MONOTONIC).unwrap_or(0)
+    clock(libc::CLOCK_MONOTONIC)
 }
 
 /// The time since 1970, in nanoseconds.
 pub fn realtime() -> u64 {
-    clock(libc::CLOCK_REALTIME).unwrap_or(0)
+    clock(libc::CLOCK_REALTIME)
 }
 
-fn clock(id: libc::clockid_t) -> Option<u64> {
+/// The time on one of the clocks that every kernel has.
+fn clock(id: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: The kernel writes one timespec to `time`.
-    let result = unsafe { libc::clock_gettime(id, &raw mut time) };
-    (result == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+    unsafe { libc::clock_gettime(id, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// Sets how many bytes have to be there for the socket to count as readable. The kernel caps it at half of what

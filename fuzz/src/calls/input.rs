@@ -27,7 +27,7 @@ impl<'i> Input<'i> {
     /// A size: small ones, and those around the driver's borders.
     pub fn size(&mut self) -> usize {
         const BORDERS: [usize; 8] =
-            [4 << 10, 16 << 10, 32 << 10, 48 << 10, 64 << 10, 128 << 10, 256 << 10, 300 << 10];
+            [4 << 10, 12 << 10, 16 << 10, 48 << 10, 66 << 10, 128 << 10, 256 << 10, 300 << 10];
         let byte = usize::from(self.byte());
         match byte {
             0..192 => byte,
