@@ -44,9 +44,9 @@ use crate::{
 pub const STAGED: usize = 66 << 10;
 
 /// How much gathers before the sender sends what others have left: so the drive gets on while the receiver is
-/// still busy with earlier answers. (Of values of 64 KiB that is three.) With the sender adding to the batch until the receiver came round, a session
-/// with 32 requests outstanding went in lockstep with the drive, all of them there or all of them here: 230,000
-/// GETs of 512 bytes a second instead of 450,000.
+/// still busy with earlier answers. (Of values of 64 KiB that is three.) With the sender adding to the batch until the
+/// receiver came round, a session with 32 requests outstanding went in lockstep with the drive, all of them there or all of
+/// them here: 230,000 GETs of 512 bytes a second instead of 450,000.
 const GATHER: Limit = Limit { bytes: STAGING / 2, messages: 8 };
 
 /// How many requests may be outstanding for the sender to send for itself instead of waking the receiver. Gathering
