@@ -19,6 +19,11 @@ impl Progress {
         Progress { start: Instant::now(), estimate, done: Duration::ZERO, live: io::stderr().is_terminal() }
     }
 
+    /// There is more to do, which takes about so long.
+    pub fn expect(&mut self, time: Duration) {
+        self.estimate += time;
+    }
+
     /// The next run begins, which takes about so long. Shown on a terminal only.
     pub fn run(&mut self, time: Duration) {
         if self.live {

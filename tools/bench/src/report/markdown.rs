@@ -8,8 +8,13 @@ use super::{
 };
 use crate::results::{Point, Results, Section};
 
-const SECTIONS: [(Section, &str, &str); 7] = [
+const SECTIONS: [(Section, &str, &str); 8] = [
     (Section::Grid, "Sizes and requests outstanding", "by operation, value size and requests outstanding"),
+    (
+        Section::Again,
+        "Measured again",
+        "where the target for every point was missed above, in more pairs of runs",
+    ),
     (Section::Pinned, "Pinned", "with the client on one core and the peer on another"),
     (Section::Drivers, "Other drivers and options", "at chosen points"),
     (Section::Connections, "Connections", "by number of connections"),

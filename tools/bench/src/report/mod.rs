@@ -10,7 +10,7 @@ mod text;
 
 use std::{error::Error, fs, io, path::Path};
 
-pub use targets::failed;
+pub use targets::{doubtful, failed};
 
 use crate::results::Results;
 
