@@ -47,10 +47,9 @@ const CROWDED: u32 = 4;
 /// and 32 outstanding, and 4.5 and 0.25 with the pause, at the same rate. 4 µs cost some of that.
 const PAUSE: Duration = Duration::from_micros(2);
 /// The pause inside a value: about what 64 KiB take at memory speed. Without one the receiver takes a little at a time,
-/// each with an acknowledgement, and keeps the socket's lock from whoever delivers the bytes: 512 KiB GETs, one at a time,
-/// were 0.7 times as fast as the stock flow's with a hundred calls and twice the peer's CPU time, and are 0.96 to 1.0 with
-/// four calls; 1 MiB 0.9 with 400 calls, and 1.2 with 20 at 0.7 times the CPU time. From 2 to 15 µs there is no difference
-/// in the rate; 20 and 30 lose some of it.
+/// which costs whoever delivers the bytes, too: 512 KiB GETs, one at a time, were 0.7 times as fast as the stock flow's with
+/// a hundred calls and twice the peer's CPU time, and are 0.9 to 1.0 with four calls; 1 MiB 0.9 with 400 calls, and 1.1 to
+/// 1.25 with 20 at 0.7 times the CPU time. From 2 to 15 µs there is no difference in the rate; 20 and 30 lose some of it.
 const PAUSE_INSIDE: Duration = Duration::from_micros(5);
 /// How many arrivals in a row, each with one request outstanding at the most, until that is taken to be the rule.
 const DEEP: u32 = 16;
