@@ -144,11 +144,13 @@ fn run(quick: bool, out: PathBuf, drive: Option<PathBuf>) -> Outcome {
         progress.line(&alternate::line(&point));
         points.push(point);
     }
-    let again: Vec<_> = report::doubtful(&points).map(|index| plan::again(&tasks[index])).collect();
-    for task in again.iter().take(plan::MOST_AGAIN) {
-        progress.expect(plan::estimate(std::slice::from_ref(task)));
+    let most = if quick { 0 } else { plan::MOST_AGAIN };
+    let again: Vec<_> =
+        report::doubtful(&points).into_iter().take(most).map(|index| plan::again(&tasks[index])).collect();
+    progress.expect(plan::estimate(&again));
+    for task in &again {
         let point = alternate::measure(task, peers.of(task)?, || progress.run(plan::run_time(task)))?;
-        progress.line(&alternate::line(&point));
+        progress.line(&format!("again: {}", alternate::line(&point)));
         points.push(point);
     }
     let results = Results {

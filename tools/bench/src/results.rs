@@ -38,8 +38,8 @@ pub struct Machine {
 pub enum Section {
     /// Sizes × PUT, GET × requests outstanding, this driver against the stock flow.
     Grid,
-    /// Those of them that missed what is asked of every one, in more pairs of runs: with 95 % intervals, one or two of
-    /// seventy lie wholly on the wrong side where nothing is different.
+    /// Those of them that missed what is asked of every one, in more pairs of runs: of seventy intervals about one lies
+    /// wholly on the wrong side where nothing is different.
     Again,
     /// Some of those again, the client on one core and the peer on the other.
     Pinned,

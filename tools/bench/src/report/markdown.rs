@@ -13,7 +13,8 @@ const SECTIONS: [(Section, &str, &str); 8] = [
     (
         Section::Again,
         "Measured again",
-        "where the target for every point was missed above, in more pairs of runs",
+        "at those points of the table above that miss what is asked of all of them, in three times as many pairs (the \
+         charts show the first figures)",
     ),
     (Section::Pinned, "Pinned", "with the client on one core and the peer on another"),
     (Section::Drivers, "Other drivers and options", "at chosen points"),

@@ -201,7 +201,7 @@ impl Target {
                 continue;
             };
             let place = match points.len() {
-                1 => String::new(),
+                1 if self.section != Section::Again => String::new(),
                 _ => format!(" {} × {}", text::size(worst.size), worst.outstanding),
             };
             let figure = text::interval(quantity.of(worst));
@@ -229,19 +229,29 @@ pub fn outcomes(results: &Results) -> Vec<Outcome> {
     let outcomes = TARGETS.iter().filter(asked).flat_map(|target| {
         let points = target.points(results);
         let demands = target.demands.iter();
-        demands.map(move |&(quantity, bound)| target.outcome(&points, quantity, bound))
+        let left_out = target.section == Section::Again && points.len() < doubtful(&results.points).len();
+        demands.map(move |&(quantity, bound)| {
+            let mut outcome = target.outcome(&points, quantity, bound);
+            if left_out && outcome.verdict == Verdict::Yes {
+                outcome.verdict = Verdict::NotMeasured;
+            }
+            outcome
+        })
     });
     outcomes.collect()
 }
 
-/// The points that miss what is asked of every size and number outstanding.
-pub fn doubtful(points: &[Point]) -> impl Iterator<Item = usize> {
-    let misses = |point: &Point| {
-        let mut demands = ANY_GRID.demands.iter();
-        demands.any(|&(quantity, bound)| bound.margin(quantity.of(point)) < 0.0)
+/// The points that miss what is asked of every size and number outstanding, the worst first.
+pub fn doubtful(points: &[Point]) -> Vec<usize> {
+    let margin = |point: &Point| {
+        let margins = ANY_GRID.demands.iter().map(|&(quantity, bound)| bound.margin(quantity.of(point)));
+        margins.min_by(f64::total_cmp).unwrap_or(0.0)
     };
-    let points = points.iter().enumerate();
-    points.filter(move |(_, point)| point.section == Section::Grid && misses(point)).map(|(index, _)| index)
+    let points = points.iter().enumerate().filter(|(_, point)| point.section == Section::Grid);
+    let mut missing: Vec<_> = points.map(|(index, point)| (index, margin(point))).collect();
+    missing.retain(|(_, margin)| *margin < 0.0);
+    missing.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    missing.into_iter().map(|(index, _)| index).collect()
 }
 
 /// The targets that are missed, each in a line.
@@ -298,20 +308,24 @@ mod tests {
     fn what_misses_is_measured_again_and_both_are_told() {
         let mut results = sample::results();
         let name = "The same where it was missed, measured again";
-        assert_eq!(doubtful(&results.points).count(), 0);
+        assert!(doubtful(&results.points).is_empty());
         assert!(verdicts(&results, name).is_empty());
         results.points[3].ratio.rate = Interval { median: 0.9, low: 0.8, high: 0.95 };
         results.points[5].ratio.cpu = sample::interval(1.2);
-        assert_eq!(doubtful(&results.points).collect::<Vec<_>>(), [3, 5]);
+        // The worst first.
+        assert_eq!(doubtful(&results.points), [5, 3]);
         let again = results.points[5].clone();
         let better = Point { section: Section::Again, ..results.points[4].clone() };
         results.points.push(better);
         assert_eq!(verdicts(&results, "Every size and number outstanding"), [Verdict::No; 2]);
-        assert_eq!(verdicts(&results, name), [Verdict::Yes; 2]);
-        results.points.push(Point { section: Section::Again, ..again });
+        // One of two was left out.
+        assert_eq!(verdicts(&results, name), [Verdict::NotMeasured; 2]);
+        results.points.push(Point { section: Section::Again, ..again.clone() });
         assert_eq!(verdicts(&results, name), [Verdict::Yes, Verdict::No]);
+        let place = format!("{} × {} 1.20 (", text::size(again.size), again.outstanding);
+        assert!(failed(&results).last().is_some_and(|line| line.contains(&place)), "{:?}", failed(&results));
         // What was measured again is no point of the grid.
-        assert_eq!(doubtful(&results.points).count(), 2);
+        assert_eq!(doubtful(&results.points).len(), 2);
     }
 
     #[test]
