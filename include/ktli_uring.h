@@ -68,7 +68,7 @@ extern struct ktli_driver_fns uring_fns;
 // `ktli_uring_config.hangup`: on a dead connection poll returns 1 at once, and receive fails.
 #define KTLI_URING_HANGUP_REPORT 1
 
-// `ktli_uring_config.spin`: where it costs no more than the sleep that it saves.
+// `ktli_uring_config.spin`: where a message costs no more than by a sleep, and for the rest of a large value.
 #define KTLI_URING_SPIN_AUTO UINT32_MAX
 
 // `ktli_uring_config.send_strategy`: small messages are sent in company, large ones in one operation.

@@ -48,8 +48,8 @@ const CROWDED: u32 = 4;
 const PAUSE: Duration = Duration::from_micros(2);
 /// The pause inside a value: about what 64 KiB take at memory speed. Without one the receiver takes a little at a time,
 /// which costs whoever delivers the bytes, too: 512 KiB GETs, one at a time, were 0.7 times as fast as the stock flow's with
-/// a hundred calls and twice its peer's CPU time, and are 0.9 to 1.0 with four calls; 1 MiB 0.9 with 400 calls, and 1.1 to
-/// 1.25 with 20 at 0.7 times the CPU time. From 3 to 15 µs there is no difference in the rate; 20 and 30 lose some of it.
+/// a hundred calls, and are 0.9 to 1.0 with four calls and half as much of the peer's CPU time; 1 MiB 0.9 with 400 calls, and
+/// 1.1 to 1.25 with 20 at 0.7 times the CPU time. From 3 to 15 µs there is no difference in the rate; 20 and 30 lose some.
 /// (On a Xeon. On an EPYC 1 MiB was 1.2 times as fast as without looking with 2 µs, and 1.45 times with none, when a look
 /// might cost 14 µs for 64 KiB.)
 const PAUSE_INSIDE: Duration = Duration::from_micros(5);

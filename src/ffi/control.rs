@@ -33,7 +33,7 @@ pub const KTLI_URING_FRAMING_NONE: i32 = 1;
 pub const KTLI_URING_HANGUP_WAIT: i32 = 0;
 /// `ktli_uring_config.hangup`: on a dead connection poll returns 1 at once, and receive fails.
 pub const KTLI_URING_HANGUP_REPORT: i32 = 1;
-/// `ktli_uring_config.spin`: where it costs no more than the sleep that it saves.
+/// `ktli_uring_config.spin`: where a message costs no more than by a sleep, and for the rest of a large value.
 pub const KTLI_URING_SPIN_AUTO: u32 = u32::MAX;
 /// `ktli_uring_config.send_strategy`: small messages are sent in company, large ones in one operation.
 pub const KTLI_URING_SEND_AUTO: i32 = 0;
