@@ -57,6 +57,7 @@ mod connect;
 #[forbid(unsafe_code)]
 mod connection;
 #[forbid(unsafe_code)]
+mod deadline;
 mod drain;
 #[forbid(unsafe_code)]
 mod engine;

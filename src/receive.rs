@@ -9,6 +9,7 @@
 //! `receive` fails locks a mutex twice and hangs. The exception is a large value, which is received
 //! while it arrives.
 
+mod alone;
 mod direct;
 
 use std::{
@@ -22,6 +23,7 @@ use log::warn;
 
 use crate::{
     connection::Connection,
+    deadline::Deadline,
     error::Errno,
     framing::{Framing, Need},
     iovec::Cursor,
@@ -69,13 +71,17 @@ pub enum Polled {
     Over,
 }
 
-/// How a long wait ended.
+/// How a wait without the engine ended.
 enum Slept {
     /// Nothing happened until the deadline.
     TimedOut,
+    /// Something has come and is read ahead.
+    Received,
     /// The socket has something to read, or has come to its end.
     Readable,
-    /// There was no such wait, or it ended for another reason.
+    /// For another reason.
+    Early,
+    /// There was no such wait.
     Not,
 }
 
@@ -92,6 +98,8 @@ pub struct Receive {
     spin: Spin,
     /// The last wait was a long one: the next is likely to be.
     idle: bool,
+    /// How long a receive that waits does so, once that is set.
+    patience: Duration,
     outstanding: Unanswered,
     quiet: Quiet,
     /// From when on a poll that ends with nothing gives back the memory that is not in use; `None` when it has gone.
@@ -114,14 +122,15 @@ impl Receive {
             large: false,
             spin,
             idle: false,
+            patience: Duration::ZERO,
             outstanding: Unanswered::new(),
             quiet: Quiet::new(),
             keep_until: None,
         })
     }
 
-    /// Waits until a message can be received, at most until `deadline` (`None`: no limit).
-    pub fn poll(&mut self, deadline: Option<Instant>) -> Polled {
+    /// Waits until a message can be received, at most until `deadline`.
+    pub fn poll(&mut self, deadline: &Deadline) -> Polled {
         self.connection.handoff.arrive();
         let mut hit = true;
         loop {
@@ -157,15 +166,21 @@ impl Receive {
                 _ => return Polled::Over,
             }
             hit = false;
-            let slept = if self.idle { self.sleep_through(deadline) } else { Slept::Not };
+            let slept = match self.patience_alone(deadline) {
+                Some(patience) => self.receive_alone(need, patience, deadline),
+                None if self.idle => Ok(self.sleep_through(deadline)),
+                None => Ok(Slept::Not),
+            };
             let waited = match slept {
-                Slept::TimedOut => {
+                Ok(Slept::TimedOut) => {
                     self.note_quiet();
                     return Polled::TimedOut;
                 }
+                Ok(Slept::Received | Slept::Early) => Ok(Waited::Done),
                 // Something to read, most likely: asking the ring for it would only take longer.
-                Slept::Readable => self.look(need).map(|_| Waited::Done),
-                Slept::Not => self.read_ahead(need, deadline),
+                Ok(Slept::Readable) => self.look(need).map(|_| Waited::Done),
+                Ok(Slept::Not) => self.read_ahead(need, deadline.at()),
+                Err(errno) => Err(errno),
             };
             match waited {
                 Ok(Waited::Done) => {}
@@ -191,13 +206,13 @@ impl Receive {
     /// An idle session polls a hundred times a second. Arming a receive in the ring and cancelling it each
     /// time cost about half as much again as the wait itself, so the ring rests until there is work; so it does
     /// where messages come now and then, as on each of a thousand busy connections.
-    fn sleep_through(&mut self, deadline: Option<Instant>) -> Slept {
+    fn sleep_through(&mut self, deadline: &Deadline) -> Slept {
         if !self.connection.handoff.fall_asleep(false, self.large) {
             self.idle = false;
             return Slept::Not;
         }
         let begun = Instant::now();
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(begun));
+        let left = deadline.left();
         let [socket, wake] = [self.connection.fd(), self.connection.wake.as_fd()].map(|fd| Interest {
             fd,
             read: true,
@@ -209,17 +224,12 @@ impl Receive {
         let ready = calls::wait([socket, wake], left);
         self.connection.handoff.woken(self.large);
         let now = Instant::now();
+        if matches!(&ready, Ok([socket, wake]) if !socket.readable && !wake.readable) {
+            // A signal ends the wait early.
+            return self.nothing_came(now, deadline);
+        }
         self.idle = now - begun >= LONG;
         match ready {
-            Ok([socket, wake]) if !socket.readable && !wake.readable => {
-                if self.keep_until.is_some_and(|until| now >= until) {
-                    self.give_back();
-                    self.keep_until = None;
-                }
-                // A signal ends the wait early.
-                self.idle = true;
-                if deadline.is_some_and(|deadline| now >= deadline) { Slept::TimedOut } else { Slept::Not }
-            }
             Ok([socket, wake]) => {
                 self.keep_until = Some(now + KEEP);
                 if wake.readable {
@@ -231,6 +241,18 @@ impl Receive {
             // What is wrong the receive will tell.
             Err(_) => Slept::Not,
         }
+    }
+
+    /// A wait has ended with nothing, just now.
+    fn nothing_came(&mut self, now: Instant, deadline: &Deadline) -> Slept {
+        if !self.idle {
+            self.idle = true;
+            self.keep_until = Some(now + KEEP);
+        } else if self.keep_until.is_some_and(|until| now >= until) {
+            self.give_back();
+            self.keep_until = None;
+        }
+        if deadline.at().is_some_and(|at| now >= at) { Slept::TimedOut } else { Slept::Early }
     }
 
     /// Takes note of a poll in which no message has come, and as a rule nothing at all.

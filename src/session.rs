@@ -22,6 +22,7 @@ use crate::{
     config::{self, Options},
     connect,
     connection::Connection,
+    deadline::Deadline,
     drain::{await_release, drain},
     error::Errno,
     features::Feature,
@@ -143,8 +144,7 @@ impl Session {
     /// Waits until a message can be received, at most for `timeout` (`None`: no limit). Where nothing
     /// can be received, unconnected, dead or closed, it waits for that to change.
     pub fn poll(&self, generation: u64, timeout: Option<Duration>) -> Result<Readiness, Errno> {
-        // Without a deadline where the time-out is beyond what the clock can tell.
-        let mut deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut deadline = Deadline::new(timeout);
         loop {
             let mut connected = false;
             let mut half = match self.take_half(&self.receive, generation) {
@@ -156,15 +156,15 @@ impl Session {
                 && *of == generation
             {
                 connected = true;
-                match receive.poll(deadline) {
+                match receive.poll(&deadline) {
                     Polled::Ready => return Ok(Readiness::Ready),
                     Polled::TimedOut => return Ok(Readiness::TimedOut),
                     Polled::Over => {}
                 }
             }
             drop(half);
-            if !connected && deadline.is_none() {
-                deadline = Some(Instant::now() + NO_LIMIT_ON_NOTHING);
+            if !connected && deadline.at().is_none() {
+                deadline = Deadline::new(Some(NO_LIMIT_ON_NOTHING));
             }
             let mut life = lock(&self.life);
             if life.generation == generation
@@ -180,13 +180,10 @@ impl Session {
             }
             let seen = life.changes;
             while life.changes == seen {
-                life = match deadline {
+                life = match deadline.left() {
                     None => self.changed.wait(life).unwrap_or_else(PoisonError::into_inner),
-                    Some(deadline) => {
-                        let left = deadline.saturating_duration_since(Instant::now());
-                        if left.is_zero() {
-                            return Ok(Readiness::TimedOut);
-                        }
+                    Some(left) if left.is_zero() => return Ok(Readiness::TimedOut),
+                    Some(left) => {
                         let waited = self.changed.wait_timeout(life, left);
                         waited.unwrap_or_else(PoisonError::into_inner).0
                     }

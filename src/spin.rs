@@ -106,6 +106,16 @@ impl Spin {
         self.deep = if outstanding > 1 { DEEP } else { self.deep.saturating_sub(1) };
     }
 
+    /// Do requests come one at a time, so that nothing is looked for?
+    pub fn is_alone(&self) -> bool {
+        (self.thrifty || self.limit.is_zero()) && self.deep == 0
+    }
+
+    /// Was nothing else outstanding when something came last?
+    pub fn is_single(&self) -> bool {
+        self.outstanding <= 1
+    }
+
     /// Begins to look for the next message, if that is to be. So many have been received.
     pub fn begin_between(&mut self, received: u64) -> Option<Look> {
         if self.limit.is_zero() || (self.thrifty && self.deep == 0) {
@@ -121,7 +131,7 @@ impl Spin {
 
     /// Begins to look for more of a value of so many bytes, if that is to be. So many bytes of such values have come.
     pub fn begin_inside(&mut self, value: usize, received: u64) -> Option<Look> {
-        if self.limit.is_zero() || self.outstanding > 1 || value >= TOO_LARGE {
+        if self.limit.is_zero() || !self.is_single() || value >= TOO_LARGE {
             return None;
         }
         let look = self.inside.begin(self.limit, self.thrifty.then_some(WORTH_INSIDE), received >> 16)?;

@@ -11,17 +11,14 @@
 
 mod carry;
 
-use std::{
-    cell::OnceCell,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use log::debug;
 
 use crate::{
     config::SendStrategy,
     connection::{Connection, STAGING},
+    deadline::Deadline,
     engine,
     error::Errno,
     handoff::{Attention, Flushed, Limit, Staged, Wire},
@@ -65,24 +62,6 @@ const ROOM: Limit = Limit { bytes: STAGING, messages: usize::MAX };
 
 /// How often a waiting sender looks whether somebody disconnects.
 pub const LOOK: Duration = Duration::from_millis(40);
-
-/// Until when one `send` may take, with all that it does. Most sends never ask, so the clock is read when the
-/// first one does.
-struct Deadline {
-    limit: Duration,
-    at: OnceCell<Instant>,
-}
-
-impl Deadline {
-    fn new(milliseconds: u32) -> Self {
-        Deadline { limit: Duration::from_millis(milliseconds.into()), at: OnceCell::new() }
-    }
-
-    fn left(&self) -> Duration {
-        let at = self.at.get_or_init(|| Instant::now() + self.limit);
-        at.saturating_duration_since(Instant::now())
-    }
-}
 
 /// The vector of one `send`.
 pub type Message<'v, 'm> = Cursor<'v, 'm, Out>;
@@ -131,7 +110,8 @@ impl Transmit {
             return Ok(0);
         }
         self.connection.hold.clear();
-        let deadline = Deadline::new(self.connection.options.send_timeout);
+        let limit = Duration::from_millis(self.connection.options.send_timeout.into());
+        let deadline = Deadline::new(Some(limit));
         if self.connection.options.sqpoll {
             // For waking the receiver: see `attempt`.
             self.make_engine()?;

@@ -54,7 +54,7 @@ impl Receive {
             }
         }
         self.engine.make(&connection)?;
-        let raised = LowWater::raise(&connection, missing, value);
+        let raised = LowWater::raise(&connection, missing, value, self.spin.is_single());
         let waited = self.engine.readable(&connection, true, Some(Instant::now() + PATIENCE));
         drop(raised);
         match waited? {

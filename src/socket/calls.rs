@@ -58,10 +58,19 @@ pub fn reset(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// Receives into the pieces of `batch` what is there, without waiting. Zero is the end of the stream,
 /// `WouldBlock` means that nothing is there.
 pub fn receive(fd: BorrowedFd<'_>, batch: &Batch<'_, In>) -> io::Result<usize> {
+    receive_with(fd, batch, libc::MSG_DONTWAIT)
+}
+
+/// The same, but waits for something to come, as long as the socket's time-out says; `WouldBlock` then.
+pub fn receive_waiting(fd: BorrowedFd<'_>, batch: &Batch<'_, In>) -> io::Result<usize> {
+    receive_with(fd, batch, 0)
+}
+
+fn receive_with(fd: BorrowedFd<'_>, batch: &Batch<'_, In>, flags: libc::c_int) -> io::Result<usize> {
     let mut header = batch.header();
     // SAFETY: As in `send`; the kernel writes into the pieces, which stand for writable memory that
     // nobody else uses while the batch is borrowed.
-    check(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) })
+    check(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) })
 }
 
 /// The thread that calls this, as the kernel counts threads, for a trace: asked for once in each thread, and not

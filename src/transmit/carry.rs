@@ -5,9 +5,10 @@ use std::io::ErrorKind;
 
 use log::warn;
 
-use super::{Deadline, Engine, LOOK, Message, Transmit};
+use super::{Engine, LOOK, Message, Transmit};
 use crate::{
     config::SendStrategy,
+    deadline::Deadline,
     error::Errno,
     features::Feature,
     handoff::Wire,
@@ -86,7 +87,7 @@ impl Transmit {
         if let Some(errno) = self.connection.send_error() {
             return Err(errno);
         }
-        if deadline.left().is_zero() { Err(self.time_out()) } else { Ok(()) }
+        if deadline.is_over() { Err(self.time_out()) } else { Ok(()) }
     }
 
     /// The time limit of a send has passed.
@@ -122,10 +123,7 @@ impl Transmit {
             *zero_copy = false;
         }
         let connection = &self.connection;
-        let mut wait = || {
-            let left = deadline.left();
-            (!left.is_zero() && !connection.is_leaving()).then(|| left.min(LOOK))
-        };
+        let mut wait = || deadline.step(LOOK).filter(|_| !connection.is_leaving());
         let fd = connection.fd();
         let sent = match (&mut self.engine, connection.options.send_strategy) {
             // The kernel's TLS refuses MSG_WAITALL (EOPNOTSUPP), which each of these needs to send all.
@@ -178,10 +176,9 @@ impl Transmit {
             self.zero_copy.is_missing();
             return Ok(None);
         }
-        let left = || Some(deadline.left()).filter(|left| !left.is_zero()).map(|left| left.min(LOOK));
-        let mut wait = || left().filter(|_| !connection.is_leaving());
+        let mut wait = || deadline.step(LOOK).filter(|_| !connection.is_leaving());
         // Whoever disconnects cuts this short if the drive does not take what it has got: see `remove_halves`.
-        let mut patience = || left().filter(|_| connection.send_error().is_none());
+        let mut patience = || deadline.step(LOOK).filter(|_| connection.send_error().is_none());
         let cut = || {
             if connection.send_error().is_none() {
                 let limit = connection.options.send_timeout;
