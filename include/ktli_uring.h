@@ -430,7 +430,8 @@ int ktli_uring_receive(void *dh, struct kiovec *msg, int msgcnt);
 //
 // One thread at a time, the same that calls `receive`. While it waits it sends what `send` accepted. An answer is
 // not announced before the thread that sent the request has run since its `send` returned (for up to 10 ms, by
-// which the time-out may be exceeded): libkinetic uses the request for some 100 ns longer.
+// which the time-out may be exceeded): libkinetic uses the request for some 100 ns longer. Where requests come one
+// at a time the time-out is rounded up to the kernel's ticks and one more, and may be exceeded by up to 20 ms.
 int ktli_uring_poll(void *dh, int timeout);
 
 // Fills in the options in force for sessions that connect from now on. `config->size` must be set.

@@ -189,7 +189,8 @@ impl Connection {
         })
     }
 
-    /// Makes calls in progress return: the receiver at once, a waiting sender when it next looks.
+    /// Makes calls in progress return: the receiver at once, but for a receive that itself waits, which does so for at
+    /// most 30 ms; a waiting sender when it next looks.
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
         self.statistics.others.wake_writes.add(1);

@@ -43,8 +43,9 @@ const ASLEEP: u8 = 2;
 /// The receiver sleeps until the full socket takes bytes again, or for a moment where the kernel was short of memory:
 /// waking it earlier would be in vain.
 const BLOCKED: u8 = 3;
-/// The receiver is at work on large values, or sleeps until one is there: it comes by too late, and waking it for
-/// a message would cost more than sending that. The sender sends for itself.
+/// The receiver is at work on large values, or sleeps until one is there, or in a receive for an answer that comes
+/// alone: it comes by too late, and waking it for a message would cost more than sending that, or cannot be done. The
+/// sender sends for itself.
 const LARGE: u8 = 4;
 
 /// The state shared by the two halves of a connection.
@@ -320,7 +321,7 @@ impl Handoff {
     }
 
     /// May the receiver sleep? Not while something is pending. When true, whoever stages something wakes
-    /// it. With `blocked` it promises to try again, when the socket has room or in a while, and need not be woken
+    /// it, or, with `large`, sends for itself. With `blocked` it promises to try again, when the socket has room or in a while, and need not be woken
     /// before. Receiver's thread.
     pub fn fall_asleep(&self, blocked: bool, large: bool) -> bool {
         // What a full socket has left on the wire. Whoever leaves something there from now on wakes the

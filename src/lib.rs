@@ -58,6 +58,7 @@ mod connect;
 mod connection;
 #[forbid(unsafe_code)]
 mod deadline;
+#[forbid(unsafe_code)]
 mod drain;
 #[forbid(unsafe_code)]
 mod engine;

@@ -3,7 +3,8 @@
 //! Bytes come into the read-ahead buffer, as many as the socket holds, and `poll` and `receive` are
 //! served from there. The rest of a large value goes straight into the caller's memory, and what comes
 //! behind it into the read-ahead buffer, in one call. Whenever this thread would wait it first sends what
-//! the sender has staged, and it is woken for that. It waits on the ring, but where waits are long.
+//! the sender has staged, and it is woken for that. It waits on the ring, but where waits are long, and where answers
+//! come one at a time.
 //!
 //! `poll` announces a message only when `receive` cannot fail on it any more: a libkinetic whose
 //! `receive` fails locks a mutex twice and hangs. The exception is a large value, which is received
@@ -226,7 +227,7 @@ impl Receive {
         let now = Instant::now();
         if matches!(&ready, Ok([socket, wake]) if !socket.readable && !wake.readable) {
             // A signal ends the wait early.
-            return self.nothing_came(now, deadline);
+            return self.nothing_came(now, deadline.at());
         }
         self.idle = now - begun >= LONG;
         match ready {
@@ -244,7 +245,7 @@ impl Receive {
     }
 
     /// A wait has ended with nothing, just now.
-    fn nothing_came(&mut self, now: Instant, deadline: &Deadline) -> Slept {
+    fn nothing_came(&mut self, now: Instant, deadline: Option<Instant>) -> Slept {
         if !self.idle {
             self.idle = true;
             self.keep_until = Some(now + KEEP);
@@ -252,7 +253,7 @@ impl Receive {
             self.give_back();
             self.keep_until = None;
         }
-        if deadline.at().is_some_and(|at| now >= at) { Slept::TimedOut } else { Slept::Early }
+        if deadline.is_some_and(|deadline| now >= deadline) { Slept::TimedOut } else { Slept::Early }
     }
 
     /// Takes note of a poll in which no message has come, and as a rule nothing at all.
@@ -426,6 +427,8 @@ impl Receive {
     fn conclude(&mut self, result: Option<io::Result<usize>>) -> Result<Option<usize>, Errno> {
         let error = match result.map(|result| self.connection.understand(result)) {
             None => return Ok(None),
+            // The drive has closed its direction, too: it has read everything.
+            Some(Ok(0)) if self.connection.is_leaving() => return Ok(None),
             // Whoever has killed the connection has shut the socket down.
             Some(Ok(0) | Err(_)) if self.connection.receive_error().is_some() => {
                 return Err(self.connection.receive_error().unwrap_or(Errno::CONNRESET));

@@ -296,9 +296,8 @@ impl Session {
             }
         };
         let linger = connection.linger();
-        let deadline = Instant::now() + linger;
         connection.leave();
-        self.remove_halves(generation, &connection, deadline);
+        let deadline = self.remove_halves(generation, &connection, linger);
         if !linger.is_zero() {
             drain(vec![(Arc::clone(&connection), deadline)]);
         }
@@ -314,18 +313,21 @@ impl Session {
         Ok(())
     }
 
-    /// Takes both halves from their callers, who were told to leave: the receiver was woken, and a sender
-    /// that waits looks every [`LOOK`].
-    fn remove_halves(&self, generation: u64, connection: &Connection, deadline: Instant) {
+    /// Takes both halves from their callers, who were told to leave: the receiver was woken, or comes by when its receive
+    /// has waited its time, and a sender that waits looks every [`LOOK`]. Returns when the linger time ends, which begins
+    /// when the receiver has left.
+    fn remove_halves(&self, generation: u64, connection: &Connection, linger: Duration) -> Instant {
         lock(&self.receive).take_if(|(of, _)| *of == generation);
+        let end = Instant::now() + linger;
         if connection.options.zero_copy > 0 && connection.kernel_tls.is_none() {
             // Memory that is sent without a copy is the kernel's until the drive has taken all of it.
-            let deadline = deadline.max(Instant::now() + AT_LEAST);
+            let deadline = end.max(Instant::now() + AT_LEAST);
             if !await_release(connection, deadline, || try_lock(&self.transmit).is_some()) {
                 connection.reset(Errno::CONNABORTED);
             }
         }
         lock(&self.transmit).take_if(|(of, _)| *of == generation);
+        end
     }
 
     /// Closes it: disconnects first. From the return on the handle is stale.

@@ -260,7 +260,8 @@ pub unsafe extern "C" fn ktli_uring_receive(dh: *mut c_void, msg: *mut kiovec, m
 ///
 /// One thread at a time, the same that calls `receive`. While it waits it sends what `send` accepted. An answer is
 /// not announced before the thread that sent the request has run since its `send` returned (for up to 10 ms, by
-/// which the time-out may be exceeded): libkinetic uses the request for some 100 ns longer.
+/// which the time-out may be exceeded): libkinetic uses the request for some 100 ns longer. Where requests come one
+/// at a time the time-out is rounded up to the kernel's ticks and one more, and may be exceeded by up to 20 ms.
 #[unsafe(no_mangle)]
 pub extern "C" fn ktli_uring_poll(dh: *mut c_void, timeout: c_int) -> c_int {
     traced(

@@ -20,10 +20,10 @@ use crate::{
 const LONGEST: Duration = Duration::from_millis(20);
 /// For less it is not set: it would be another system call for a wait that is over soon.
 const SHORTEST: Duration = Duration::from_millis(2);
-/// The kernel counts the time in ticks of up to 10 ms, and the one that has begun as a whole: so much is added, lest it
-/// be too short with 250 ticks a second and more. So a poll may take up to two ticks longer than it was to; one in
-/// which nothing is outstanding and the one before was in vain sleeps exactly as long, elsewhere.
-const TICK: Duration = Duration::from_millis(4);
+/// It may wait so much longer than it is to, where setting the time anew would be a system call. The kernel rounds it up to
+/// its ticks, and waits for one more: poll(10) may take 16 ms with 250 ticks a second, and 20 with 100. Where nothing is
+/// outstanding only the first one after an answer does.
+const SLACK: Duration = Duration::from_millis(4);
 
 impl Receive {
     /// How long the next receive is to wait; `None` where it is not.
@@ -58,8 +58,11 @@ impl Receive {
     ) -> Result<Slept, Errno> {
         let counters = &self.connection.statistics.receiver;
         self.connection.flush_now(&**counters);
+        // The time has begun, for whoever has not asked yet.
+        let deadline = deadline.at();
         // As with a large value on its way: from now on the sender sends for itself.
         if !self.connection.handoff.fall_asleep(false, true) {
+            self.idle = false;
             return Ok(Slept::Not);
         }
         let received = self.wait_in_receive(need, patience);
@@ -68,16 +71,18 @@ impl Receive {
             self.idle = false;
             return Ok(Slept::Received);
         }
-        Ok(self.nothing_came(Instant::now(), deadline))
+        let now = Instant::now();
+        let is_over = patience == LONGEST || deadline.is_some_and(|deadline| now >= deadline);
+        // Else a signal has ended it.
+        Ok(if is_over { self.nothing_came(now, deadline) } else { Slept::Early })
     }
 
     /// The receive. True if something came.
     fn wait_in_receive(&mut self, need: usize, patience: Duration) -> Result<bool, Errno> {
         let counters = &self.connection.statistics.receiver;
-        let least = patience + TICK;
-        // A tick more will do, so that it is set once, as long as the caller's time-out is the same.
-        if self.patience < least || self.patience > least + TICK {
-            self.patience = least + TICK / 2;
+        // So it is set once, as long as the caller's time-out is the same.
+        if self.patience < patience || self.patience > patience + SLACK {
+            self.patience = patience;
             counters.setsockopts.add(1);
             SockRef::from(&self.connection.fd()).set_read_timeout(Some(self.patience))?;
         }
@@ -92,5 +97,108 @@ impl Receive {
         let Some(count) = self.conclude(Some(received))? else { return Ok(false) };
         self.filled(count);
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        os::unix::net::UnixStream,
+        sync::Arc,
+        thread,
+    };
+
+    use super::*;
+    use crate::{
+        config::{DEFAULTS, Options},
+        connection::Connection,
+        handoff::{Attention, Limit},
+    };
+
+    fn receiver(options: Options) -> (Receive, UnixStream) {
+        let (socket, drive) = UnixStream::pair().unwrap();
+        let connection = Connection::new(socket.into(), None, options).unwrap();
+        (Receive::new(Arc::clone(&connection)).unwrap(), drive)
+    }
+
+    fn patience(receive: &Receive, milliseconds: u64) -> Option<Duration> {
+        receive.patience_alone(&Deadline::new(Some(Duration::from_millis(milliseconds))))
+    }
+
+    #[test]
+    fn answers_that_come_one_at_a_time_are_waited_for_in_the_receive() {
+        let (mut receive, _drive) = receiver(DEFAULTS);
+        assert_eq!(patience(&receive, 1), None);
+        assert_eq!(patience(&receive, 10), Some(Duration::from_millis(10)));
+        assert_eq!(patience(&receive, 1000), Some(LONGEST));
+        assert_eq!(receive.patience_alone(&Deadline::new(None)), Some(LONGEST));
+        receive.idle = true;
+        assert_eq!(patience(&receive, 10), None, "nothing is outstanding, and nothing has come for a while");
+        let sent = &receive.connection.statistics.sender.messages;
+        sent.add(1);
+        assert_eq!(patience(&receive, 10), Some(Duration::from_millis(10)));
+        assert_eq!(patience(&receive, 1000), None, "disconnect would have to wait for it");
+        sent.add(1);
+        receive.idle = false;
+        assert_eq!(patience(&receive, 10), None, "two are outstanding");
+    }
+
+    #[test]
+    fn where_the_receiver_looks_or_the_kernel_submits_they_are_not() {
+        for options in [Options { sqpoll: true, ..DEFAULTS }, Options { spin: Some(60), ..DEFAULTS }] {
+            let (receive, _drive) = receiver(options);
+            assert_eq!(patience(&receive, 10), None);
+        }
+    }
+
+    #[test]
+    fn such_a_receive_ends_with_bytes_or_in_time_or_with_the_stream() {
+        let (mut receive, mut drive) = receiver(DEFAULTS);
+        let time = Duration::from_millis(10);
+        for timed_out in 0..3 {
+            let begun = Instant::now();
+            let slept = receive.receive_alone(9, time, &Deadline::new(Some(time))).unwrap();
+            assert!(matches!(slept, Slept::TimedOut), "{timed_out}");
+            assert!(begun.elapsed() >= time, "{timed_out}");
+        }
+        assert!(receive.idle);
+        drive.write_all(b"F12345678").unwrap();
+        assert!(matches!(receive.receive_alone(9, time, &Deadline::new(None)), Ok(Slept::Received)));
+        assert_eq!((receive.ahead.bytes(), receive.idle), (&b"F12345678"[..], false));
+        // The time-out is set once, and not for a little less.
+        let counters = Arc::clone(&receive.connection.statistics.receiver);
+        assert_eq!(counters.setsockopts.get(), 1);
+        receive.wait_in_receive(18, time - SLACK).unwrap();
+        assert_eq!(counters.setsockopts.get(), 1);
+        receive.wait_in_receive(18, time - 2 * SLACK).unwrap();
+        assert_eq!(counters.setsockopts.get(), 2);
+        let time = Duration::from_secs(60);
+        let waiter = thread::spawn(move || receive.receive_alone(18, time, &Deadline::new(None)).map(|_| ()));
+        drop(drive);
+        assert_eq!(waiter.join().unwrap(), Err(Errno::CONNRESET));
+    }
+
+    #[test]
+    fn what_is_staged_leaves_first_and_then_the_sender_sends_for_itself() {
+        let (mut receive, mut drive) = receiver(DEFAULTS);
+        let connection = Arc::clone(&receive.connection);
+        let limit = Limit { bytes: 100, messages: 1 };
+        connection.handoff.arrive();
+        connection.handoff.stage(7, limit, |bytes| bytes.extend_from_slice(b"message"), || {}).unwrap();
+        let time = Duration::from_secs(60);
+        let waiter = thread::spawn(move || {
+            let slept = receive.receive_alone(9, time, &Deadline::new(None));
+            matches!(slept, Ok(Slept::Received))
+        });
+        let mut message = [0; 7];
+        drive.read_exact(&mut message).unwrap();
+        assert_eq!(&message, b"message");
+        while connection.handoff.attention() != Attention::Elsewhere {
+            thread::yield_now();
+        }
+        drive.write_all(b"F12345678").unwrap();
+        assert!(waiter.join().unwrap());
+        assert_eq!(connection.handoff.attention(), Attention::Awake);
     }
 }
