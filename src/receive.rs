@@ -205,8 +205,7 @@ impl Receive {
     /// Waits until something happens, in one poll(2).
     ///
     /// An idle session polls a hundred times a second. Arming a receive in the ring and cancelling it each
-    /// time cost about half as much again as the wait itself, so the ring rests until there is work; so it does
-    /// where messages come now and then, as on each of a thousand busy connections.
+    /// time cost about half as much again as the wait itself, so the ring rests until there is work.
     fn sleep_through(&mut self, deadline: &Deadline) -> Slept {
         if !self.connection.handoff.fall_asleep(false, self.large) {
             self.idle = false;
