@@ -99,8 +99,8 @@ pub struct Receive {
     spin: Spin,
     /// The last wait was a long one: the next is likely to be.
     idle: bool,
-    /// How long a receive that waits does so, once that is set.
-    patience: Duration,
+    /// How long a receive that waits does so.
+    patience: alone::Patience,
     outstanding: Unanswered,
     quiet: Quiet,
     /// From when on a poll that ends with nothing gives back the memory that is not in use; `None` when it has gone.
@@ -123,7 +123,7 @@ impl Receive {
             large: false,
             spin,
             idle: false,
-            patience: Duration::ZERO,
+            patience: alone::Patience::new(),
             outstanding: Unanswered::new(),
             quiet: Quiet::new(),
             keep_until: None,
