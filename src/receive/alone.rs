@@ -27,8 +27,8 @@ const SLACK: Duration = Duration::from_millis(4);
 /// Where answers come soon it waits for a tick at a time, to which the kernel rounds this up. A processor that becomes idle
 /// stops its tick if no timer ends with the next one, which sets the hardware's timer, and when it is woken that is set
 /// again. In a virtual machine that can be dear: 9 µs each time on a Xeon, where a ping-pong with a time-out of 10 ms took
-/// 2.2 such settings an answer, and with this one 1.5. With one request outstanding the driver had 0.94 times the stock
-/// flow's rate with 10 ms and has 0.98 (medians of 12 points of 21 pairs).
+/// 2.3 to 2.7 such settings an answer, and 1.5 to 1.6 with this one. With one request outstanding the driver had 0.94 times
+/// the stock flow's rate with 10 ms and has 0.98 (medians of 12 and 8 points of 21 pairs).
 const BRIEF: Duration = Duration::from_millis(1);
 /// Where an answer has taken longer than that it waits as long as it may, until answers come within so much ...
 const SOON: Duration = Duration::from_millis(1);
