@@ -317,7 +317,8 @@ struct ktli_uring_statistics {
   uint64_t direct_received_bytes;
   // The sender's yields and short sleeps. None but with `KTLI_URING_SEND=chunked`, or where something has failed.
   uint64_t sender_pauses;
-  // The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for.
+  // The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for, and time-outs of a
+  // receive that itself waits.
   uint64_t receiver_setsockopts;
   // The receiver's calls of madvise(2), where a session is idle.
   uint64_t receiver_rare_calls;

@@ -72,7 +72,7 @@ pub struct Counters<C> {
     pub wake_writes: C,
     /// Reads from the eventfd.
     pub wake_reads: C,
-    /// Calls of setsockopt(2): low-water marks.
+    /// Calls of setsockopt(2): low-water marks, and time-outs of a receive that waits.
     pub setsockopts: C,
     /// Yields and naps.
     pub pauses: C,

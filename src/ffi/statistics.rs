@@ -122,7 +122,8 @@ pub struct ktli_uring_statistics {
 
     /// The sender's yields and short sleeps. None but with `KTLI_URING_SEND=chunked`, or where something has failed.
     pub sender_pauses: u64,
-    /// The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for.
+    /// The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for, and time-outs of a
+    /// receive that itself waits.
     pub receiver_setsockopts: u64,
     /// The receiver's calls of madvise(2), where a session is idle.
     pub receiver_rare_calls: u64,
