@@ -51,7 +51,7 @@ pub const ALL: &[Subject] = &[
     Subject { name: "tls", kind: Kind::Tls },
     uring("socket", |config| config.backend = KTLI_URING_BACKEND_SOCKET),
     uring("no-spin", |config| config.spin = 0),
-    // Longer than an answer takes where processors are slow to wake up, which is 60 to 80 µs on some machines. With less
+    // Longer than an answer takes where processors are slow to wake up, which is 50 to 70 µs on some machines. With less
     // it often finds nothing there, the drive goes to sleep, too, and it stays so.
     uring("spin", |config| config.spin = 150),
     uring("sqpoll", |config| config.sqpoll = 1),
