@@ -103,16 +103,15 @@ impl Framing {
         if self.on && self.taken == PDU { lengths(&self.pdu).map_or(0, |(_, value)| value) } else { 0 }
     }
 
-    /// Does the current message, or the one whose PDU is in front of `buffered`, have a large value?
-    pub fn is_large(&self, buffered: &[u8]) -> bool {
+    /// How many bytes of the value are still to come of the current message, or of the one whose PDU is in front of
+    /// `buffered`; 0 where that is not known.
+    pub fn announced(&self, buffered: &[u8]) -> usize {
         if self.taken == PDU {
-            return self.value >= self.direct;
+            return self.value;
         }
         match buffered.first_chunk() {
-            Some(pdu) if self.on && self.taken == 0 => {
-                lengths(pdu).is_ok_and(|(_, value)| value >= self.direct)
-            }
-            _ => false,
+            Some(pdu) if self.on && self.taken == 0 => lengths(pdu).map_or(0, |(_, value)| value),
+            _ => 0,
         }
     }
 

@@ -26,37 +26,101 @@ fn mark(missing: usize, value: usize, single: bool) -> usize {
     missing.min(if missing.max(value) >= WHOLE && !single { MOST } else { pieces })
 }
 
-/// While it lives the socket counts as readable only when so many bytes are there.
+/// From how many bytes on a value is announced to the socket. A segment is acknowledged at once where less is unread than
+/// the mark, or where the window may grow (`__tcp_ack_snd_check` in the kernel); otherwise when the program reads. BBR
+/// makes a rate of the times of acknowledgements and sends at that rate. Against the driver without it, one at a time,
+/// 1 MiB GETs are 1.16 and 1.18 times as fast with the mark in time, 2 MiB 1.21 and 1.15, 4 MiB 1.17 and 1.17, at 0.83 to
+/// 0.94 times the CPU time; with cubic they are 1.03, 0.98 and 1.01. 512 KiB are 1.1 to 1.4 times as fast with 4
+/// outstanding. Below, it is two system calls for nothing.
+const ANNOUNCED: usize = 512 << 10;
+
+/// The low-water mark of the socket, which counts as readable only when so many bytes are there.
 ///
 /// Without it a receiver that waits for a large value wakes up on every segment, to copy 64 KiB and sleep again:
-/// 1 MiB GETs with 32 outstanding took 1.4 times as long. The mark is never more than what is asked for next, and
-/// is taken back before anything else is waited for; the kernel also reports a full buffer.
-pub struct LowWater<'c>(&'c Connection);
-
-impl<'c> LowWater<'c> {
-    /// For the next wait, where so many bytes of a value of so many are missing; 0 where its size is not known. With
-    /// `single` nothing else is outstanding.
-    pub fn raise(connection: &'c Connection, missing: usize, value: usize, single: bool) -> Self {
-        let raised = LowWater(connection);
-        raised.set(mark(missing, value, single));
-        raised
-    }
-
-    fn set(&self, bytes: usize) {
-        self.0.statistics.receiver.setsockopts.add(1);
-        calls::set_low_water(self.0.fd(), bytes);
-    }
+/// 1 MiB GETs with 32 outstanding took 1.4 times as long. In a wait it is never more than what is asked for next; the
+/// kernel also reports a full buffer. It stays where it is until something else is waited for.
+pub struct LowWater {
+    /// What the socket has been told.
+    mark: usize,
 }
 
-impl Drop for LowWater<'_> {
-    fn drop(&mut self) {
-        self.set(1);
+impl LowWater {
+    /// Of a new socket.
+    pub fn new() -> Self {
+        LowWater { mark: 1 }
+    }
+
+    /// A value of so many bytes is about to come. With `single` nothing else is outstanding. Where more is, a value that
+    /// is waited for as a whole is acknowledged in the wait: 1 MiB × 32 is 4 % slower with the mark than without.
+    pub fn announce(&mut self, connection: &Connection, value: usize, single: bool) {
+        if value >= ANNOUNCED && (single || value < WHOLE) {
+            self.set(connection, MOST);
+        }
+    }
+
+    /// Before a wait for more of a value of so many bytes, of which so many are missing. Its size is 0 where it is not known.
+    pub fn raise(&mut self, connection: &Connection, missing: usize, value: usize, single: bool) {
+        self.set(connection, mark(missing, value, single));
+    }
+
+    /// Before a wait for anything else.
+    pub fn lower(&mut self, connection: &Connection) {
+        self.set(connection, 1);
+    }
+
+    fn set(&mut self, connection: &Connection, mark: usize) {
+        if mark != self.mark {
+            connection.statistics.receiver.setsockopts.add(1);
+            calls::set_low_water(connection.fd(), mark);
+            self.mark = mark;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use socket2::{Domain, Socket, Type};
+
     use super::*;
+    use crate::config::DEFAULTS;
+
+    #[test]
+    fn a_value_is_announced_where_that_is_worth_two_calls() {
+        let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        let connection = Connection::new(socket, None, DEFAULTS).unwrap();
+        for (value, single, announced) in [
+            (ANNOUNCED - 1, true, false),
+            (ANNOUNCED, true, true),
+            (WHOLE, true, true),
+            (16 << 20, true, true),
+            (ANNOUNCED - 1, false, false),
+            (ANNOUNCED, false, true),
+            (WHOLE - 1, false, true),
+            (WHOLE, false, false),
+        ] {
+            let mut low_water = LowWater::new();
+            low_water.announce(&connection, value, single);
+            assert_eq!(low_water.mark, if announced { MOST } else { 1 }, "{value}, single: {single}");
+        }
+    }
+
+    #[test]
+    fn the_socket_is_told_what_is_new() {
+        let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        let connection = Connection::new(socket, None, DEFAULTS).unwrap();
+        let mut low_water = LowWater::new();
+        let calls = &connection.statistics.receiver.setsockopts;
+        low_water.lower(&connection);
+        assert_eq!(calls.get(), 0);
+        for _ in 0..2 {
+            low_water.raise(&connection, 1 << 20, 1 << 20, true);
+            assert_eq!((calls.get(), low_water.mark), (1, *MARK.end()));
+        }
+        for _ in 0..2 {
+            low_water.lower(&connection);
+            assert_eq!((calls.get(), low_water.mark), (2, 1));
+        }
+    }
 
     #[test]
     fn small_values_are_waited_for_in_pieces_and_large_ones_as_a_whole() {

@@ -28,6 +28,7 @@ use crate::{
     error::Errno,
     framing::{Framing, Need},
     iovec::Cursor,
+    low_water::LowWater,
     outstanding::{Quiet, Unanswered},
     readahead::ReadAhead,
     socket::{
@@ -96,6 +97,7 @@ pub struct Receive {
     framing: Framing,
     /// The last message had a large value.
     large: bool,
+    low_water: LowWater,
     spin: Spin,
     /// The last wait was a long one: the next is likely to be.
     idle: bool,
@@ -121,6 +123,7 @@ impl Receive {
             sealed,
             framing,
             large: false,
+            low_water: LowWater::new(),
             spin,
             idle: false,
             patience: alone::Patience::new(),
@@ -211,6 +214,7 @@ impl Receive {
             self.idle = false;
             return Slept::Not;
         }
+        self.low_water.lower(&self.connection);
         let begun = Instant::now();
         let left = deadline.left();
         let [socket, wake] = [self.connection.fd(), self.connection.wake.as_fd()].map(|fd| Interest {
@@ -273,9 +277,13 @@ impl Receive {
         });
     }
 
-    /// Takes note whether the message that is announced has a large value.
+    /// Takes note whether the message that is announced has a large value, and says so.
     fn note_size(&mut self) {
-        let large = self.framing.is_large(self.ahead.bytes());
+        let value = self.framing.announced(self.ahead.bytes());
+        let large = value >= DIRECT;
+        if large && self.takes_directly() {
+            self.low_water.announce(&self.connection, value, self.spin.is_single());
+        }
         if large != self.large {
             self.large = large;
             self.connection.handoff.woken(large);
@@ -366,6 +374,7 @@ impl Receive {
             }
         }
         self.engine.make(&self.connection)?;
+        self.low_water.lower(&self.connection);
         let limit = self.limit();
         let free = Incoming::new(room(&mut self.ahead, &mut self.sealed, need, limit)?);
         let (waited, count) = self.engine.receive(&self.connection, free, self.large, deadline);

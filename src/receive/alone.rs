@@ -146,6 +146,7 @@ impl Receive {
 
     /// The receive.
     fn wait_in_receive(&mut self, need: usize, patience: Duration) -> Result<Ended, Errno> {
+        self.low_water.lower(&self.connection);
         let counters = &self.connection.statistics.receiver;
         // So it is set once, as long as the caller's time-out is the same.
         if let Some(time) = self.patience.next(patience) {
@@ -175,7 +176,7 @@ impl Receive {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         io::{Read, Write},
         os::unix::net::UnixStream,
@@ -190,7 +191,7 @@ mod tests {
         handoff::{Attention, Limit},
     };
 
-    fn receiver(options: Options) -> (Receive, UnixStream) {
+    pub fn receiver(options: Options) -> (Receive, UnixStream) {
         let (socket, drive) = UnixStream::pair().unwrap();
         let connection = Connection::new(socket.into(), None, options).unwrap();
         (Receive::new(Arc::clone(&connection)).unwrap(), drive)

@@ -9,7 +9,6 @@ use super::{AFTER_DIRECT, Receive};
 use crate::{
     error::Errno,
     iovec::Cursor,
-    low_water::LowWater,
     socket::{
         calls,
         segment::{Batch, In, Incoming},
@@ -54,10 +53,8 @@ impl Receive {
             }
         }
         self.engine.make(&connection)?;
-        let raised = LowWater::raise(&connection, missing, value, self.spin.is_single());
-        let waited = self.engine.readable(&connection, true, Some(Instant::now() + PATIENCE));
-        drop(raised);
-        match waited? {
+        self.low_water.raise(&connection, missing, value, self.spin.is_single());
+        match self.engine.readable(&connection, true, Some(Instant::now() + PATIENCE))? {
             Waited::Leaving => Ok(Waited::Leaving),
             // What has come until the time was up is taken before the next wait.
             Waited::Done | Waited::TimedOut => Ok(Waited::Done),
@@ -89,5 +86,65 @@ impl Receive {
             self.filled(received - count);
         }
         Ok(Brought::Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::{
+        config::{DEFAULTS, Options},
+        deadline::Deadline,
+        receive::{Polled, alone::tests::receiver},
+    };
+
+    /// A PDU that announces a message of one byte and a value of so many.
+    fn pdu(value: u32) -> [u8; 9] {
+        let mut pdu = [b'F', 0, 0, 0, 1, 0, 0, 0, 0];
+        pdu[5..].copy_from_slice(&value.to_be_bytes());
+        pdu
+    }
+
+    #[test]
+    fn large_values_are_announced_when_poll_announces_them() {
+        for (value, spin, calls) in
+            [(256 << 10, None, 0), (512 << 10, None, 1), (1 << 20, None, 1), (4 << 20, Some(0), 1)]
+        {
+            let (mut receive, mut drive) = receiver(Options { spin, ..DEFAULTS });
+            let counters = Arc::clone(&receive.connection.statistics.receiver);
+            drive.write_all(&pdu(value)).unwrap();
+            drive.write_all(b"m").unwrap();
+            while receive.ahead.bytes().len() < 10 {
+                receive.look(10).unwrap();
+            }
+            assert_eq!(receive.poll(&Deadline::new(None)), Polled::Ready);
+            assert_eq!(receive.poll(&Deadline::new(None)), Polled::Ready);
+            assert_eq!(counters.setsockopts.get(), calls, "{value}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_waited_for_under_a_mark() {
+        let (mut receive, _drive) = receiver(Options { spin: Some(0), ..DEFAULTS });
+        let connection = Arc::clone(&receive.connection);
+        let calls = &connection.statistics.receiver.setsockopts;
+        let past = Deadline::new(Some(Duration::ZERO));
+        let waits: [fn(&mut Receive, &Deadline); 3] = [
+            |receive, past| _ = receive.receive_alone(9, Duration::from_millis(1), past).unwrap(),
+            |receive, past| _ = receive.sleep_through(past),
+            |receive, past| _ = receive.read_ahead(9, past.at()).unwrap(),
+        ];
+        // The first sets a time-out, too.
+        waits[0](&mut receive, &past);
+        for (at, wait) in waits.iter().enumerate() {
+            receive.low_water.announce(&connection, 1 << 20, true);
+            let before = calls.get();
+            wait(&mut receive, &past);
+            assert_eq!(calls.get(), before + 1, "{at}");
+            wait(&mut receive, &past);
+            assert_eq!(calls.get(), before + 1, "{at}");
+        }
     }
 }
