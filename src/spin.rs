@@ -1,7 +1,7 @@
 //! Whether to look a while for more bytes before going to sleep for them: `KTLI_URING_SPIN`.
 //!
 //! An idle processor takes 10 µs and more to wake up, and whoever wakes it pays for that, too. A receiver that looks
-//! again and again saves it, and costs processor time. It gives way to other threads at each look.
+//! again and again saves it, and costs processor time. It gives way to other threads at each or every other look.
 //!
 //! Whether that pays is a matter of what comes of it. With 512-byte GETs over loopback it is looked for 20 to 40 µs until
 //! something comes, whether 1, 4 or 32 requests are outstanding: for one message that is more than the sleep it
@@ -45,6 +45,8 @@ const CROWD: Duration = Duration::from_micros(200);
 const CROWDED: u32 = 4;
 /// The pause between two attempts at the next message, each of which is two system calls: with 512-byte requests 10 and
 /// 0.4 a request, for 4 and 32 outstanding, and 4.5 and 0.25 with the pause, at the same rate. 4 µs cost some of that.
+/// By default it gives way at every other attempt only: 5 to 22 % fewer calls with 512 bytes and 32 outstanding, at 0.95 to
+/// 1.14 times the rate (the median of six series is 1.01).
 const PAUSE: Duration = Duration::from_micros(2);
 /// The pause inside a value: about what 64 KiB take at memory speed. Without one the receiver takes a little at a time,
 /// which costs whoever delivers the bytes, too: 512 KiB GETs, one at a time, were 0.7 times as fast as the stock flow's with
@@ -82,6 +84,9 @@ pub struct Look {
     until: Instant,
     /// How long nothing is done between two attempts.
     pause: Duration,
+    /// It gives way between every other two only, and not this time.
+    sparing: bool,
+    skip: bool,
     /// It ends when others want the processor.
     thrifty: bool,
     crowded: bool,
@@ -121,7 +126,8 @@ impl Spin {
         if self.limit.is_zero() || (self.thrifty && self.deep == 0) {
             return None;
         }
-        self.between.begin(self.limit, self.thrifty.then_some(WORTH), received)
+        let look = self.between.begin(self.limit, self.thrifty.then_some(WORTH), received)?;
+        Some(Look { sparing: self.thrifty, ..look })
     }
 
     /// It has ended.
@@ -150,16 +156,20 @@ impl Look {
         self.until = deadline.map_or(self.until, |deadline| deadline.min(self.until));
     }
 
-    /// Lets other threads run, which `counter` counts. False when it is time to end.
+    /// Lets other threads run, which `counter` counts, if it is its turn. False when it is time to end.
     pub fn goes_on(&mut self, counter: &impl Count) -> bool {
         let before = Instant::now();
         if before >= self.until {
             return false;
         }
-        counter.add(1);
-        thread::yield_now();
-        let after = Instant::now();
-        self.crowded = self.thrifty && after - before >= CROWD;
+        let mut after = before;
+        if !self.skip {
+            counter.add(1);
+            thread::yield_now();
+            after = Instant::now();
+            self.crowded = self.thrifty && after - before >= CROWD;
+        }
+        self.skip = self.sparing && !self.skip;
         let end = (after + self.pause).min(self.until);
         while !self.crowded && Instant::now() < end {
             hint::spin_loop();
@@ -198,7 +208,15 @@ impl Record {
             (self.spent, self.found, self.before) = (Duration::ZERO, 0, come);
         }
         let begun = Instant::now();
-        Some(Look { begun, until: begun + limit, pause: PAUSE, thrifty: worth.is_some(), crowded: false })
+        Some(Look {
+            begun,
+            until: begun + limit,
+            pause: PAUSE,
+            sparing: false,
+            skip: false,
+            thrifty: worth.is_some(),
+            crowded: false,
+        })
     }
 
     /// A trial is over: was it worth it?
@@ -347,6 +365,23 @@ mod tests {
         while look.goes_on(&pauses) {}
         assert!(look.begun.elapsed() >= Duration::from_millis(1));
         assert!(pauses.get() > 0);
+    }
+
+    #[test]
+    fn by_default_it_gives_way_at_every_other_attempt_at_the_next_message() {
+        for (microseconds, inside, given_way) in
+            [(None, false, 2), (Some(10_000_000), false, 4), (None, true, 4)]
+        {
+            let mut spin = Spin::new(microseconds);
+            spin.arrived(if inside { 1 } else { 2 });
+            let look = if inside { spin.begin_inside(1 << 20, 0) } else { spin.begin_between(0) };
+            let mut look = look.unwrap();
+            look.until = Instant::now() + Duration::from_secs(10);
+            let pauses = Own::default();
+            // Where others have had the processor for long it ends.
+            let attempts = (0..4).take_while(|_| look.goes_on(&pauses)).count();
+            assert!(attempts < 4 || pauses.get() == given_way, "{microseconds:?}, inside: {inside}");
+        }
     }
 
     #[test]
