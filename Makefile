@@ -93,7 +93,7 @@ lint: build ## check formats (needs clang-format), clippy, the header and the ex
 	$(CARGO) fmt --all --check
 	@for crate in fuzz tools/drive/fuzz; do \
 	$(CARGO) fmt --manifest-path $$crate/Cargo.toml --check || exit; \
-	$(CARGO) metadata --locked --format-version 1 --manifest-path $$crate/Cargo.toml >/dev/null || exit; \
+	$(CARGO) check --locked --manifest-path $$crate/Cargo.toml --target-dir $(TARGET)/fuzz-check || exit; \
 	done
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --release -p ktli-uring -p ktli-uring-preload --no-default-features -- -D warnings

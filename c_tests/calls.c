@@ -293,7 +293,7 @@ int main(void)
 	run(BURSTS);
 	counted = run(LARGE_ALONE);
 	CHECK(counted.receiver_recvmsgs > 0);
-	/* Low-water marks, two for a value: time-outs of a receive that waits are set a few times in all. */
+	/* Low-water marks, at least two for a value: time-outs of a receive that waits are set a few times in all. */
 	COMPARE(counted.receiver_setsockopts, >, LARGE_ALONE.count);
 	run(LARGE);
 	run(TRICKLE);

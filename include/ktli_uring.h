@@ -317,14 +317,14 @@ struct ktli_uring_statistics {
   uint64_t direct_received_bytes;
   // The sender's yields and short sleeps. None but with `KTLI_URING_SEND=chunked`, or where something has failed.
   uint64_t sender_pauses;
-  // The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for, and time-outs of a
-  // receive that itself waits.
+  // The receiver's calls of setsockopt(2): low-water marks, when a large value is announced or waited for and when
+  // something else is, and time-outs of a receive that itself waits.
   uint64_t receiver_setsockopts;
   // The receiver's calls of madvise(2), where a session is idle.
   uint64_t receiver_rare_calls;
   // The others' short sleeps. Those for several connections at a time are counted for one of them.
   uint64_t other_pauses;
-  // Calls of shutdown(2) and connect(2) that end a connection, whoever makes them.
+  // Calls of shutdown(2), connect(2) and setsockopt(2) that end a connection, whoever makes them.
   uint64_t other_rare_calls;
   // All system calls together: the sum of all those above.
   uint64_t system_calls;

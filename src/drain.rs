@@ -95,6 +95,9 @@ struct Drain {
 
 impl Drain {
     fn new(connection: Arc<Connection>, deadline: Instant) -> Self {
+        // The receiver may have left a mark behind, and whatever the drive sends now is to be heard of.
+        connection.statistics.others.rare_calls.add(1);
+        calls::set_low_water(connection.fd(), 1);
         Drain {
             connection,
             deadline,
@@ -157,5 +160,23 @@ impl Drain {
         // Failing it would only look again too soon.
         let ready = calls::wait([interest], Some(left));
         (self.room, self.half) = ready.map_or((false, false), |[socket]| (socket.writable, socket.readable));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::config::DEFAULTS;
+
+    #[test]
+    fn a_mark_that_is_left_is_taken_back() {
+        let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        let connection = Connection::new(socket, None, DEFAULTS).unwrap();
+        calls::set_low_water(connection.fd(), 1 << 20);
+        assert!(calls::low_water(connection.fd()) > 1);
+        let drain = Drain::new(connection, Instant::now());
+        assert_eq!(calls::low_water(drain.connection.fd()), 1);
     }
 }

@@ -104,7 +104,7 @@ impl Framing {
     }
 
     /// How many bytes of the value are still to come of the current message, or of the one whose PDU is in front of
-    /// `buffered`; 0 where that is not known.
+    /// `buffered`; 0 where that is not known, or only part of the PDU was taken.
     pub fn announced(&self, buffered: &[u8]) -> usize {
         if self.taken == PDU {
             return self.value;

@@ -281,7 +281,7 @@ impl Receive {
     fn note_size(&mut self) {
         let value = self.framing.announced(self.ahead.bytes());
         let large = value >= DIRECT;
-        if large && self.takes_directly() {
+        if self.takes_directly() {
             self.low_water.announce(&self.connection, value, self.spin.is_single());
         }
         if large != self.large {

@@ -76,7 +76,8 @@ pub struct Counters<C> {
     pub setsockopts: C,
     /// Yields and naps.
     pub pauses: C,
-    /// All others, none of which comes with every message: madvise(2), shutdown(2), connect(2).
+    /// All others, none of which comes with every message: madvise(2), shutdown(2), connect(2), setsockopt(2) at
+    /// the end of a connection.
     pub rare_calls: C,
 
     /// Transmissions of what was staged.

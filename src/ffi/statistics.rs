@@ -122,14 +122,14 @@ pub struct ktli_uring_statistics {
 
     /// The sender's yields and short sleeps. None but with `KTLI_URING_SEND=chunked`, or where something has failed.
     pub sender_pauses: u64,
-    /// The receiver's calls of setsockopt(2): low-water marks, while a large value is waited for, and time-outs of a
-    /// receive that itself waits.
+    /// The receiver's calls of setsockopt(2): low-water marks, when a large value is announced or waited for and when
+    /// something else is, and time-outs of a receive that itself waits.
     pub receiver_setsockopts: u64,
     /// The receiver's calls of madvise(2), where a session is idle.
     pub receiver_rare_calls: u64,
     /// The others' short sleeps. Those for several connections at a time are counted for one of them.
     pub other_pauses: u64,
-    /// Calls of shutdown(2) and connect(2) that end a connection, whoever makes them.
+    /// Calls of shutdown(2), connect(2) and setsockopt(2) that end a connection, whoever makes them.
     pub other_rare_calls: u64,
     /// All system calls together: the sum of all those above.
     pub system_calls: u64,

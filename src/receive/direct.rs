@@ -91,13 +91,14 @@ impl Receive {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{io::Write, thread};
 
     use super::*;
     use crate::{
         config::{DEFAULTS, Options},
         deadline::Deadline,
-        receive::{Polled, alone::tests::receiver},
+        receive::{DIRECT, Polled, alone::tests::receiver},
+        socket::segment::Segment,
     };
 
     /// A PDU that announces a message of one byte and a value of so many.
@@ -109,42 +110,70 @@ mod tests {
 
     #[test]
     fn large_values_are_announced_when_poll_announces_them() {
-        for (value, spin, calls) in
-            [(256 << 10, None, 0), (512 << 10, None, 1), (1 << 20, None, 1), (4 << 20, Some(0), 1)]
-        {
-            let (mut receive, mut drive) = receiver(Options { spin, ..DEFAULTS });
-            let counters = Arc::clone(&receive.connection.statistics.receiver);
+        for (value, sent, announced) in [
+            (256 << 10, 1, false),
+            (512 << 10, 1, true),
+            (1 << 20, 1, true),
+            (4 << 20, 0, true),
+            (512 << 10, 2, true),
+            (1 << 20, 2, false),
+        ] {
+            let (mut receive, mut drive) = receiver(Options { spin: Some(0), ..DEFAULTS });
+            let connection = Arc::clone(&receive.connection);
+            connection.statistics.sender.messages.add(sent);
             drive.write_all(&pdu(value)).unwrap();
             drive.write_all(b"m").unwrap();
             while receive.ahead.bytes().len() < 10 {
                 receive.look(10).unwrap();
             }
-            assert_eq!(receive.poll(&Deadline::new(None)), Polled::Ready);
-            assert_eq!(receive.poll(&Deadline::new(None)), Polled::Ready);
-            assert_eq!(counters.setsockopts.get(), calls, "{value}");
+            for _ in 0..2 {
+                assert_eq!(receive.poll(&Deadline::new(None)), Polled::Ready);
+                assert_eq!(calls::low_water(connection.fd()) > 1, announced, "{value}, {sent} outstanding");
+                assert_eq!(connection.statistics.receiver.setsockopts.get(), announced.into());
+            }
         }
     }
 
     #[test]
-    fn nothing_else_is_waited_for_under_a_mark() {
-        let (mut receive, _drive) = receiver(Options { spin: Some(0), ..DEFAULTS });
+    fn more_of_a_value_is_waited_for_under_a_mark_that_can_be_reached() {
+        let (mut receive, mut drive) = receiver(Options { spin: Some(0), ..DEFAULTS });
+        drive.write_all(&pdu(DIRECT as u32)).unwrap();
+        drive.write_all(b"m").unwrap();
+        assert_eq!(receive.poll(&Deadline::new(None)), Polled::Ready);
+        receive.low_water.announce(&receive.connection, 1 << 20, true);
+        let (mut head, mut value) = ([0; 9], vec![0; DIRECT + 1]);
+        let take = |receive: &mut Receive, bytes: &mut [u8]| {
+            let count = bytes.len();
+            let pieces = [Segment::<In>::new(bytes)];
+            receive.receive(Cursor::new(&pieces, count))
+        };
+        assert_eq!(take(&mut receive, &mut head), Ok(9));
         let connection = Arc::clone(&receive.connection);
-        let calls = &connection.statistics.receiver.setsockopts;
+        let before = connection.statistics.receiver.sleeps.get();
+        let waiter = thread::spawn(move || take(&mut receive, &mut value));
+        while connection.statistics.receiver.sleeps.get() == before {
+            thread::yield_now();
+        }
+        assert_eq!(calls::low_water(connection.fd()), DIRECT);
+        drive.write_all(&vec![0; DIRECT]).unwrap();
+        assert_eq!(waiter.join().unwrap(), Ok(DIRECT + 1));
+    }
+
+    #[test]
+    fn nothing_else_is_waited_for_under_a_mark() {
         let past = Deadline::new(Some(Duration::ZERO));
         let waits: [fn(&mut Receive, &Deadline); 3] = [
             |receive, past| _ = receive.receive_alone(9, Duration::from_millis(1), past).unwrap(),
             |receive, past| _ = receive.sleep_through(past),
             |receive, past| _ = receive.read_ahead(9, past.at()).unwrap(),
         ];
-        // The first sets a time-out, too.
-        waits[0](&mut receive, &past);
         for (at, wait) in waits.iter().enumerate() {
+            let (mut receive, _drive) = receiver(Options { spin: Some(0), ..DEFAULTS });
+            let connection = Arc::clone(&receive.connection);
             receive.low_water.announce(&connection, 1 << 20, true);
-            let before = calls.get();
+            assert!(calls::low_water(connection.fd()) > 1);
             wait(&mut receive, &past);
-            assert_eq!(calls.get(), before + 1, "{at}");
-            wait(&mut receive, &past);
-            assert_eq!(calls.get(), before + 1, "{at}");
+            assert_eq!(calls::low_water(connection.fd()), 1, "{at}");
         }
     }
 }

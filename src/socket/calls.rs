@@ -102,11 +102,12 @@ fn clock(id: libc::clockid_t) -> u64 {
 }
 
 /// Sets how many bytes have to be there for the socket to count as readable. The kernel caps it at half of what
-/// the receive buffer may become, and enlarges a buffer whose size was never set to hold as much.
-pub fn set_low_water(fd: BorrowedFd<'_>, bytes: usize) {
+/// the receive buffer may become, and enlarges a buffer whose size was never set to hold as much. False where the call
+/// is refused, which only a filter does.
+pub fn set_low_water(fd: BorrowedFd<'_>, bytes: usize) -> bool {
     let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
     // SAFETY: The kernel reads one int. It refuses negative numbers only.
-    unsafe {
+    let result = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
             libc::SOL_SOCKET,
@@ -115,6 +116,26 @@ pub fn set_low_water(fd: BorrowedFd<'_>, bytes: usize) {
             size_of_val(&value) as libc::socklen_t,
         )
     };
+    result == 0
+}
+
+/// What the kernel has made of it.
+#[cfg(test)]
+pub fn low_water(fd: BorrowedFd<'_>) -> usize {
+    let mut value: libc::c_int = 0;
+    let mut size = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: The kernel writes one int to `value`, and its size to `size`.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            (&raw mut value).cast(),
+            &raw mut size,
+        )
+    };
+    assert_eq!(result, 0);
+    value as usize
 }
 
 /// How long a text waits for room in a full pipe.
