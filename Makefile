@@ -89,7 +89,7 @@ soak: build ## keep 64 connections busy for ten minutes while everything around 
 model: need ## run only the model check of the handoff
 	$(CARGO) test --profile quick -p ktli-model
 
-lint: build ## check formats (needs clang-format), clippy, the header and the exported symbols
+lint: build ## check formats (needs clang-format), clippy, the fuzz targets (need a C++ compiler), the header and the symbols
 	$(CARGO) fmt --all --check
 	@for crate in fuzz tools/drive/fuzz; do \
 	$(CARGO) fmt --manifest-path $$crate/Cargo.toml --check || exit; \

@@ -260,7 +260,7 @@ impl Connection {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::{sync::mpsc, thread};
 
     use socket2::{Domain, Type};
@@ -268,7 +268,8 @@ mod tests {
     use super::*;
     use crate::config::DEFAULTS;
 
-    fn pair() -> (Arc<Connection>, Socket) {
+    /// A connection with the default options, and its peer.
+    pub fn pair() -> (Arc<Connection>, Socket) {
         let (socket, peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
         (Connection::new(socket, None, DEFAULTS).unwrap(), peer)
     }

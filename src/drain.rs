@@ -165,15 +165,12 @@ impl Drain {
 
 #[cfg(test)]
 mod tests {
-    use socket2::{Domain, Socket, Type};
-
     use super::*;
-    use crate::config::DEFAULTS;
+    use crate::connection::tests::pair;
 
     #[test]
     fn a_mark_that_is_left_is_taken_back() {
-        let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-        let connection = Connection::new(socket, None, DEFAULTS).unwrap();
+        let (connection, _peer) = pair();
         calls::set_low_water(connection.fd(), 1 << 20);
         assert!(calls::low_water(connection.fd()) > 1);
         let drain = Drain::new(connection, Instant::now());

@@ -81,15 +81,12 @@ impl LowWater {
 
 #[cfg(test)]
 mod tests {
-    use socket2::{Domain, Socket, Type};
-
     use super::*;
-    use crate::config::DEFAULTS;
+    use crate::connection::tests::pair;
 
     #[test]
     fn a_value_is_announced_where_that_is_worth_two_calls() {
-        let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-        let connection = Connection::new(socket, None, DEFAULTS).unwrap();
+        let (connection, _peer) = pair();
         for (value, single, announced) in [
             (ANNOUNCED - 1, true, false),
             (ANNOUNCED, true, true),
@@ -112,8 +109,7 @@ mod tests {
 
     #[test]
     fn the_socket_is_told_what_is_new() {
-        let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-        let connection = Connection::new(socket, None, DEFAULTS).unwrap();
+        let (connection, _peer) = pair();
         let mut low_water = LowWater::new();
         let calls = &connection.statistics.receiver.setsockopts;
         low_water.lower(&connection);

@@ -46,8 +46,8 @@ const CROWD: Duration = Duration::from_micros(200);
 const CROWDED: u32 = 4;
 /// The pause between two attempts at the next message, each of which was two system calls: with 512-byte requests 10 and
 /// 0.4 a request, for 4 and 32 outstanding, and 4.5 and 0.25 with the pause, at the same rate. 4 µs cost some of that.
-/// By default it gives way at every other attempt only, since then: 5 to 22 % fewer calls with 512 bytes and 32 outstanding, at 0.95 to
-/// 1.14 times the rate (the median of six series is 1.01).
+/// By default it gives way at every other attempt only, since then: 5 to 22 % fewer calls with 512 bytes and 32
+/// outstanding, at 0.95 to 1.14 times the rate (the median of six series is 1.01).
 const PAUSE: Duration = Duration::from_micros(2);
 /// The pause inside a value: about what 64 KiB take at memory speed. Without one the receiver takes a little at a time,
 /// which costs whoever delivers the bytes, too: 512 KiB GETs, one at a time, were 0.7 times as fast as the stock flow's with

@@ -212,10 +212,8 @@ fn wait(
 mod tests {
     use std::collections::VecDeque;
 
-    use socket2::{Domain, Socket, Type};
-
     use super::*;
-    use crate::{config::DEFAULTS, handoff::Limit};
+    use crate::{connection::tests::pair, handoff::Limit};
 
     /// A receive that ends when all is sent. Sending fails with each of `errors` first.
     struct Fake {
@@ -247,8 +245,7 @@ mod tests {
 
     /// Waits with a message that is staged; returns the waits until it has left.
     fn waits(errors: &[i32], room: bool) -> Vec<(Option<Duration>, bool)> {
-        let (socket, _peer) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-        let connection = Connection::new(socket, None, DEFAULTS).unwrap();
+        let (connection, _peer) = pair();
         connection.handoff.arrive();
         let limit = Limit { bytes: 100, messages: 1 };
         connection.handoff.stage(7, limit, |bytes| bytes.extend_from_slice(b"message"), || {}).unwrap();
