@@ -48,6 +48,14 @@ const BLOCKED: u8 = 3;
 /// sender sends for itself.
 const LARGE: u8 = 4;
 
+/// So few requests outstanding, the new one among them, are each sent at once by the sender, also where the receiver is
+/// awake: there is nothing to gather, and a drive that is woken while the sender is still awake itself need not be waited
+/// for. See `transmit.rs`.
+pub const SINGLY: u64 = 2;
+
+/// The receiver looks for answers again and again instead of sleeping, and comes by each time.
+const LOOKING: u8 = 5;
+
 /// The state shared by the two halves of a connection.
 pub struct Handoff {
     staging: Mutex<Staging>,
@@ -149,6 +157,8 @@ pub enum Staged {
 pub enum Attention {
     /// It comes by before it sleeps, or when there is room in the socket.
     Awake,
+    /// It comes by soon, and needs not be woken.
+    Looking,
     /// It sleeps, and has to be woken.
     Asleep,
     /// Nobody comes by soon.
@@ -235,6 +245,7 @@ impl Handoff {
         match self.receiver.load(Ordering::Relaxed) {
             ABSENT | LARGE => Attention::Elsewhere,
             ASLEEP => Attention::Asleep,
+            LOOKING => Attention::Looking,
             _ => Attention::Awake,
         }
     }
@@ -342,6 +353,12 @@ impl Handoff {
         }
         self.receiver.store(if large { LARGE } else { ASLEEP }, Ordering::Relaxed);
         true
+    }
+
+    /// The receiver begins to look for answers. It is awake; [`woken`](Self::woken) tells that it has ended.
+    /// Receiver's thread.
+    pub fn look(&self) {
+        self.receiver.store(LOOKING, Ordering::Relaxed);
     }
 
     /// The receiver has woken up, for whatever reason.

@@ -12,6 +12,7 @@
 
 mod alone;
 mod direct;
+mod look;
 
 use std::{
     io,
@@ -33,9 +34,9 @@ use crate::{
     readahead::ReadAhead,
     socket::{
         calls::{self, Interest},
-        segment::{self, Batch, In, Incoming},
+        segment::{self, In, Incoming},
     },
-    spin::{Look, Spin},
+    spin::Spin,
     statistics::Count,
     tls::Opened,
     waiting::{Engine, Waited},
@@ -365,13 +366,8 @@ impl Receive {
     fn read_ahead(&mut self, need: usize, deadline: Option<Instant>) -> Result<Waited, Errno> {
         let (sent, received) = self.connection.messages();
         self.outstanding.waits(sent, received);
-        if let Some(mut look) = self.spin.begin_between(received) {
-            look.until(deadline);
-            let found = self.look_again(&mut look, |this| this.look(need))?;
-            self.spin.end_between(&look, found);
-            if found {
-                return Ok(Waited::Done);
-            }
+        if self.look_between(need, received, deadline)? {
+            return Ok(Waited::Done);
         }
         self.engine.make(&self.connection)?;
         self.low_water.lower(&self.connection);
@@ -383,40 +379,6 @@ impl Receive {
             return Ok(Waited::Done);
         }
         waited
-    }
-
-    /// Calls `attempt` until it finds something or the time is up. True if it has.
-    fn look_again(
-        &mut self,
-        look: &mut Look,
-        mut attempt: impl FnMut(&mut Self) -> Result<bool, Errno>,
-    ) -> Result<bool, Errno> {
-        let found = loop {
-            if attempt(self)? {
-                break true;
-            }
-            if self.connection.is_leaving() || !look.goes_on(&self.connection.statistics.receiver.pauses) {
-                break false;
-            }
-        };
-        let counters = &self.connection.statistics.receiver;
-        counters.spins_paid.add(found.into());
-        counters.spins_lost.add((!found).into());
-        Ok(found)
-    }
-
-    /// Sends what is staged and reads ahead what is there, without waiting. True if something was.
-    fn look(&mut self, need: usize) -> Result<bool, Errno> {
-        let counters = &self.connection.statistics.receiver;
-        self.connection.flush_now(&**counters);
-        let limit = self.limit();
-        let mut batch = Batch::new();
-        batch.push(Incoming::new(room(&mut self.ahead, &mut self.sealed, need, limit)?));
-        counters.recvmsgs.add(1);
-        let received = calls::receive(self.connection.fd(), &batch);
-        let Some(count) = self.conclude(Some(received))? else { return Ok(false) };
-        self.filled(count);
-        Ok(true)
     }
 
     /// Takes note of so many bytes that were read ahead.

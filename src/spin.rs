@@ -123,6 +123,11 @@ impl Spin {
         self.outstanding <= 1
     }
 
+    /// How many requests were outstanding when something came last.
+    pub fn outstanding(&self) -> u64 {
+        self.outstanding
+    }
+
     /// Begins to look for the next message, if that is to be. So many have been received.
     pub fn begin_between(&mut self, received: u64) -> Option<Look> {
         if self.limit.is_zero() || (self.thrifty && self.deep == 0) {

@@ -21,7 +21,7 @@ use crate::{
     deadline::Deadline,
     engine,
     error::Errno,
-    handoff::{Attention, Flushed, Limit, Staged, Wire},
+    handoff::{Attention, Flushed, Limit, SINGLY, Staged, Wire},
     hold::Inside,
     iovec::Cursor,
     outstanding::Outstanding,
@@ -152,15 +152,28 @@ impl Transmit {
             Attention::Elsewhere => true,
             Attention::Asleep => self.are_few_outstanding(),
             Attention::Awake => total >= HEAVY && self.are_few_outstanding(),
+            Attention::Looking if total >= HEAVY => self.are_few_outstanding(),
+            Attention::Looking => self.are_outstanding_singly(),
         }
     }
 
     /// Are so few requests outstanding that gathering does not pay?
     fn are_few_outstanding(&mut self) -> bool {
+        self.look_ahead() == 0 || self.depth < FEW
+    }
+
+    /// Are they as good as alone? The first one of a burst is not.
+    fn are_outstanding_singly(&mut self) -> bool {
+        self.look_ahead();
+        self.depth < SINGLY
+    }
+
+    /// How many requests are outstanding before the next one. Takes note of it, too.
+    fn look_ahead(&mut self) -> u64 {
         let ahead = self.ahead(self.connection.statistics.receiver.messages.get(), 0);
         // A session with many outstanding now and then has few for a moment.
         self.depth = ahead.max(self.depth - self.depth.div_ceil(8));
-        ahead == 0 || self.depth < FEW
+        ahead
     }
 
     /// How many requests are outstanding after so many messages were received, with `more` that are on their way and not
@@ -377,4 +390,74 @@ fn wake(connection: &Connection) {
     counters.wake_ups.add(1);
     counters.wake_writes.add(1);
     connection.wake.wake();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read};
+
+    use super::*;
+    use crate::{connection::tests::pair, socket::segment::Outgoing};
+
+    /// Sends a message of so many bytes. Has it left?
+    fn leaves_at_once(transmit: &mut Transmit, peer: &mut impl Read, size: usize) -> bool {
+        let bytes = vec![1; size];
+        assert_eq!(transmit.send(Cursor::new(&[Outgoing::new(&bytes)], size)), Ok(size));
+        match peer.read(&mut vec![0; 2 * size]) {
+            Ok(count) => {
+                assert_eq!(count, size);
+                true
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn where_the_receiver_looks_the_sender_sends_for_itself_unless_there_is_something_to_gather() {
+        let (connection, mut peer) = pair();
+        peer.set_nonblocking(true).unwrap();
+        let mut transmit = Transmit::new(Arc::clone(&connection));
+        let answered = &connection.statistics.receiver.messages;
+        for (outstanding, size, looking, at_once) in [
+            (0, 600, true, true),
+            (1, 600, true, true),
+            (2, 600, true, false),
+            (2, HEAVY, true, true),
+            (0, 600, false, false),
+            (0, HEAVY, false, true),
+        ] {
+            connection.handoff.woken(false);
+            if looking {
+                connection.handoff.look();
+            }
+            let sent = connection.statistics.sender.messages.get();
+            answered.add((sent - outstanding - answered.get()).try_into().unwrap());
+            transmit.depth = 0;
+            let left = leaves_at_once(&mut transmit, &mut peer, size);
+            assert_eq!(left, at_once, "{size} bytes, {outstanding} others, looking: {looking}");
+            assert_eq!(connection.flush_now(&connection.statistics.others), Flushed::All);
+            peer.read_exact(&mut vec![0; if left { 0 } else { size }]).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_first_message_of_a_burst_is_not_taken_for_a_single_one() {
+        let (connection, mut peer) = pair();
+        peer.set_nonblocking(true).unwrap();
+        let mut transmit = Transmit::new(Arc::clone(&connection));
+        transmit.depth = 32;
+        connection.handoff.look();
+        let answered = &connection.statistics.receiver.messages;
+        let mut staged = 0;
+        while !leaves_at_once(&mut transmit, &mut peer, 600) {
+            staged += 1;
+            answered.add(1);
+            assert_eq!(connection.flush_now(&connection.statistics.others), Flushed::All);
+            peer.read_exact(&mut [0; 600]).unwrap();
+        }
+        assert!((8..32).contains(&staged), "{staged}");
+    }
 }
