@@ -120,8 +120,11 @@ pub fn again(task: &Task) -> Task {
 /// This driver against the stock flow.
 fn task(pace: Pace, section: Section, operation: Operation, size: usize, outstanding: usize) -> Task {
     // With few requests outstanding it is chance that decides, at the start of a run, on which processors the
-    // threads find each other, and a run is five times as fast if they share one: many short runs tell more.
-    let pairs = if outstanding <= 4 { pace.pairs * 2 + 1 } else { pace.pairs };
+    // threads find each other, and a run is five times as fast if they share one: many short runs tell more. So they do
+    // with larger values, where each connection is in one of two states for some time (BBR's); but with more than 64 MiB
+    // outstanding a short run would be over before they have gone round.
+    let uneven = size >= 64 << 10 && size * outstanding <= 64 << 20;
+    let pairs = if outstanding <= 4 || uneven { pace.pairs * 2 + 1 } else { pace.pairs };
     // What is outstanding has to go round a few times before it is steady.
     let warm_up = Duration::from_millis(if size * outstanding > 16 << 20 { 100 } else { 25 });
     let time = pace.time / pairs;
