@@ -112,22 +112,24 @@ pub fn quick() -> Vec<Task> {
     tasks
 }
 
-/// A point that has missed what is asked of every one: in three times as many pairs, of the same length.
+/// A point that has missed what is asked of every one: in twice as many pairs or more, of the same length.
 pub fn again(task: &Task) -> Task {
-    Task { section: Section::Again, pairs: 3 * task.pairs, ..*task }
+    Task { section: Section::Again, pairs: (2 * task.pairs).max(21), ..*task }
 }
 
 /// This driver against the stock flow.
 fn task(pace: Pace, section: Section, operation: Operation, size: usize, outstanding: usize) -> Task {
     // With few requests outstanding it is chance that decides, at the start of a run, on which processors the
-    // threads find each other, and a run is five times as fast if they share one: many short runs tell more. So they do
-    // with larger values, where each connection is in one of two states for some time (BBR's); but with more than 64 MiB
-    // outstanding a short run would be over before they have gone round.
-    let uneven = size >= 64 << 10 && size * outstanding <= 64 << 20;
-    let pairs = if outstanding <= 4 || uneven { pace.pairs * 2 + 1 } else { pace.pairs };
+    // threads find each other, and a run is five times as fast if they share one: many short runs tell more.
+    // A connection with large values on their way is in one of two states for a while (BBR's), which takes more
+    // runs, too, but not shorter ones: in its first 100 ms it is not where it will be.
+    let (pairs, time) = match outstanding {
+        ..=4 => (pace.pairs * 2 + 1, pace.time / (pace.pairs * 2 + 1)),
+        _ if size >= 64 << 10 => (pace.pairs + 4, pace.time / pace.pairs),
+        _ => (pace.pairs, pace.time / pace.pairs),
+    };
     // What is outstanding has to go round a few times before it is steady.
     let warm_up = Duration::from_millis(if size * outstanding > 16 << 20 { 100 } else { 25 });
-    let time = pace.time / pairs;
     Task {
         section,
         work: Work { operation, size, outstanding, connections: 1, warm_up, time, real: false, tls: false },
@@ -179,7 +181,7 @@ mod tests {
     fn again_is_the_same_in_more_pairs() {
         let task = full()[0];
         let again = again(&task);
-        assert_eq!((again.section, again.pairs), (Section::Again, 3 * task.pairs));
+        assert_eq!((again.section, again.pairs), (Section::Again, 2 * task.pairs));
         assert_eq!((again.work.time, again.work.size), (task.work.time, task.work.size));
     }
 

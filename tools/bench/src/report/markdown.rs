@@ -13,7 +13,7 @@ const SECTIONS: [(Section, &str, &str); 8] = [
     (
         Section::Again,
         "Measured again",
-        "at those points of the table above that miss what is asked of all of them, in three times as many pairs (the \
+        "at those points of the table above that miss what is asked of all of them, in at least twice as many pairs (the \
          charts show the first figures)",
     ),
     (Section::Pinned, "Pinned", "with the client on one core and the peer on another"),
