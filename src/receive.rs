@@ -104,6 +104,8 @@ pub struct Receive {
     idle: bool,
     /// How long a receive that waits does so.
     patience: alone::Patience,
+    /// What is being sent meanwhile.
+    sent: alone::Sent,
     outstanding: Unanswered,
     quiet: Quiet,
     /// From when on a poll that ends with nothing gives back the memory that is not in use; `None` when it has gone.
@@ -128,6 +130,7 @@ impl Receive {
             spin,
             idle: false,
             patience: alone::Patience::new(),
+            sent: alone::Sent::new(),
             outstanding: Unanswered::new(),
             quiet: Quiet::new(),
             keep_until: None,

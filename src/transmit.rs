@@ -187,8 +187,9 @@ impl Transmit {
     /// Takes note of a message of so many bytes.
     fn accepted(&self, total: usize) -> usize {
         let counters = &self.connection.statistics.sender;
-        counters.messages.add(1);
+        // In this order, for a receiver that asks for both.
         counters.bytes.add(total);
+        counters.messages.add(1);
         total
     }
 
