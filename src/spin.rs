@@ -45,10 +45,14 @@ const CROWD: Duration = Duration::from_micros(200);
 /// How much longer than usual it rests then.
 const CROWDED: u32 = 4;
 /// The pause between two attempts at the next message, each of which was two system calls: with 512-byte requests 10 and
-/// 0.4 a request, for 4 and 32 outstanding, and 4.5 and 0.25 with the pause, at the same rate. 4 µs cost some of that.
+/// 0.4 a request, for 4 and 32 outstanding, and 4.5 and 0.25 with the pause, at the same rate.
 /// By default it gives way at every other attempt only, since then: 5 to 22 % fewer calls with 512 bytes and 32
 /// outstanding, at 0.95 to 1.14 times the rate (the median of six series is 1.01).
 const PAUSE: Duration = Duration::from_micros(2);
+/// The same with [`MANY`] outstanding and more, where what is found is a batch, and more of it a little later: up to 20 % fewer
+/// calls with 512 bytes and 4 KiB, 32 and 64 outstanding, at 0.93 to 1.05 times the rate (the median of 16 series is 1.00).
+const PAUSE_MANY: Duration = Duration::from_micros(4);
+const MANY: u64 = 16;
 /// The pause inside a value: about what 64 KiB take at memory speed. Without one the receiver takes a little at a time,
 /// which costs whoever delivers the bytes, too: 512 KiB GETs, one at a time, were 0.7 times as fast as the stock flow's with
 /// a hundred calls, and are 0.9 to 1.0 with four calls and half as much of the peer's CPU time; 1 MiB 0.9 with 400 calls, and
@@ -134,7 +138,8 @@ impl Spin {
             return None;
         }
         let look = self.between.begin(self.limit, self.thrifty.then_some(WORTH), received)?;
-        Some(Look { sparing: self.thrifty, ..look })
+        let pause = if self.outstanding >= MANY { PAUSE_MANY } else { PAUSE };
+        Some(Look { sparing: self.thrifty, pause, ..look })
     }
 
     /// It has ended.
@@ -392,6 +397,16 @@ mod tests {
                 (first && (1..4).all(|_| look.goes_on(&pauses))).then(|| pauses.get())
             });
             assert_eq!(whole, Some(given_way), "{microseconds:?}, inside: {inside}");
+        }
+    }
+
+    #[test]
+    fn attempts_are_further_apart_where_many_are_outstanding() {
+        for (outstanding, pause) in [(1, PAUSE), (MANY - 1, PAUSE), (MANY, PAUSE_MANY)] {
+            let mut spin = Spin::new(None);
+            spin.arrived(2);
+            spin.arrived(outstanding);
+            assert_eq!(spin.begin_between(0).unwrap().pause, pause, "{outstanding}");
         }
     }
 
