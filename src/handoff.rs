@@ -48,13 +48,13 @@ const BLOCKED: u8 = 3;
 /// sender sends for itself.
 const LARGE: u8 = 4;
 
-/// So few requests outstanding, the new one among them, are each sent at once by the sender, also where the receiver is
-/// awake: there is nothing to gather, and a drive that is woken while the sender is still awake itself need not be waited
-/// for. See `transmit.rs`.
-pub const SINGLY: u64 = 2;
-
-/// The receiver looks for answers again and again instead of sleeping, and comes by each time.
+/// The receiver looks for answers again and again instead of sleeping, with few requests outstanding. It comes by each time,
+/// as when it is awake, but the sender had better send for itself.
 const LOOKING: u8 = 5;
+
+/// So few requests outstanding, the new one among them, are each sent at once by the sender, also where the receiver
+/// looks: there is nothing to gather, and a drive that the sender wakes while it is awake itself need not be waited for.
+pub const SINGLY: u64 = 2;
 
 /// The state shared by the two halves of a connection.
 pub struct Handoff {
@@ -157,7 +157,7 @@ pub enum Staged {
 pub enum Attention {
     /// It comes by before it sleeps, or when there is room in the socket.
     Awake,
-    /// It comes by soon, and needs not be woken.
+    /// It looks for answers with few requests outstanding, and comes by within microseconds.
     Looking,
     /// It sleeps, and has to be woken.
     Asleep,
@@ -401,7 +401,9 @@ impl Handoff {
             staging.seen = staging.batch;
             return left_over;
         }
-        let _ = self.receiver.compare_exchange(AWAKE, ABSENT, Ordering::Relaxed, Ordering::Relaxed);
+        for awake in [AWAKE, LOOKING] {
+            let _ = self.receiver.compare_exchange(awake, ABSENT, Ordering::Relaxed, Ordering::Relaxed);
+        }
         true
     }
 }

@@ -1,8 +1,8 @@
 //! Whether to look a while for more bytes before going to sleep for them: `KTLI_URING_SPIN`.
 //!
 //! An idle processor takes 10 µs and more to wake up, and whoever wakes it pays for that, too. A receiver that looks
-//! again and again saves it, and costs processor time. It gives way to other threads, at each look inside a value, or for a
-//! fixed time, and at every other one else.
+//! again and again saves it, and costs processor time. It gives way to other threads at every look inside a value and in a
+//! fixed time, otherwise at every second one.
 //!
 //! Whether that pays is a matter of what comes of it. With 512-byte GETs over loopback it is looked for 20 to 40 µs until
 //! something comes, whether 1, 4 or 32 requests are outstanding: for one message that is more than the sleep it

@@ -113,4 +113,9 @@ fn only_what_waits_for_two_looks_is_neglected() {
     handoff.flush(send(&mut 100)).unwrap();
     stage(&handoff, b"d");
     assert!(!handoff.is_neglected(), "another batch");
+    // One that looks is as good as awake, and no better.
+    handoff.look();
+    assert_eq!((stage(&handoff, b"e"), handoff.attention()), (Staged::Attended, Attention::Looking));
+    assert!(handoff.is_neglected());
+    assert_eq!(stage(&handoff, b"f"), Staged::Unattended);
 }

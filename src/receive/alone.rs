@@ -270,8 +270,8 @@ pub(super) mod tests {
         let (mut receive, _drive) = receiver(DEFAULTS);
         let connection = Arc::clone(&receive.connection);
         let counters = &connection.statistics;
-        for (size, waits) in [(100, true), (4 << 20, false), (4 << 20, false), (100, true)] {
-            counters.sender.bytes.add(size);
+        for (size, waits) in [(100, true), (TOO_LARGE, false), (4 << 20, false), (TOO_LARGE - 1, true)] {
+            counters.sender.bytes.add(size.try_into().unwrap());
             counters.sender.messages.add(1);
             for _ in 0..2 {
                 assert_eq!(patience(&mut receive, 10).is_some(), waits, "{size}");

@@ -122,7 +122,8 @@ fn task(pace: Pace, section: Section, operation: Operation, size: usize, outstan
     // With few requests outstanding it is chance that decides, at the start of a run, on which processors the
     // threads find each other, and a run is five times as fast if they share one: many short runs tell more.
     // A connection with large values on their way is in one of two states for a while (BBR's), which takes more
-    // runs, too, but not shorter ones: in its first 100 ms it is not where it will be.
+    // runs, too, but not shorter ones: PUTs of 512 KiB and 1 MiB × 32 were 0.9 times as fast as the stock flow's in 80 ms,
+    // and 1.15 and 1.36 times in 170.
     let (pairs, time) = match outstanding {
         ..=4 => (pace.pairs * 2 + 1, pace.time / (pace.pairs * 2 + 1)),
         _ if size >= 64 << 10 => (pace.pairs + 4, pace.time / pace.pairs),
@@ -179,10 +180,13 @@ mod tests {
 
     #[test]
     fn again_is_the_same_in_more_pairs() {
-        let task = full()[0];
-        let again = again(&task);
-        assert_eq!((again.section, again.pairs), (Section::Again, 2 * task.pairs));
-        assert_eq!((again.work.time, again.work.size), (task.work.time, task.work.size));
+        for (outstanding, pairs) in [(1, 15), (32, 7)] {
+            let task = full().into_iter().find(|task| task.work.outstanding == outstanding).unwrap();
+            assert_eq!(task.pairs, pairs);
+            let again = again(&task);
+            assert_eq!((again.section, again.pairs), (Section::Again, (2 * pairs).max(21)));
+            assert_eq!((again.work.time, again.work.size), (task.work.time, task.work.size));
+        }
     }
 
     #[test]

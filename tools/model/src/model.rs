@@ -62,6 +62,29 @@ fn a_sender_that_finds_the_receiver_asleep_keeps_the_order() {
 }
 
 #[test]
+fn a_receiver_that_looks_leaves_nothing_behind() {
+    for small in [false, true] {
+        loom::model(move || {
+            let world = World::new(CAPACITY);
+            world.handoff.arrive();
+            let sender = thread::spawn({
+                let world = Arc::clone(&world);
+                move || {
+                    world.stage(1);
+                    match small {
+                        true => world.small(2),
+                        false => assert_eq!(world.stage(2), Staged::Attended),
+                    }
+                }
+            });
+            world.look_and_receive(2);
+            sender.join().unwrap();
+            assert_eq!(world.got(), [1, 2]);
+        });
+    }
+}
+
+#[test]
 fn a_sender_beside_a_receiver_of_large_values_keeps_the_order() {
     loom::model(|| {
         let world = World::new(CAPACITY);

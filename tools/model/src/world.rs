@@ -188,6 +188,14 @@ impl World {
         }
     }
 
+    /// The same after a look, as in `Receive::look_between`.
+    pub fn look_and_receive(&self, count: usize) {
+        self.handoff.look();
+        self.flush_now();
+        self.handoff.woken(false);
+        self.receive(count, false);
+    }
+
     /// One pass of that loop: a receive that ends, or a poll whose time has passed, before everything is
     /// sent. The caller then does something else.
     pub fn receive_once(&self) {
