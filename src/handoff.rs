@@ -13,8 +13,8 @@
 //!   which must come before the message may leave, and once in a while to give idle memory back.
 //! * `wire` is the right to send on the socket, with the bytes that are on their way. It is never kept
 //!   across the return of a driver function. The receiver only ever tries it: a full socket or a busy
-//!   sender must not keep it from reading, or a drive that is blocked on its answers would wait for
-//!   ever.
+//!   sender must not keep it from reading for long, or a drive that is blocked on its answers would
+//!   wait for ever.
 //!
 //! Order: `wire` before `staging`. Bytes move from the one to the other by swapping the two vectors,
 //! which costs nothing and keeps the same memory warm in the cache.

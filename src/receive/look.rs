@@ -16,7 +16,7 @@ use crate::{
 
 /// So many looks of one wait leave the socket alone while somebody sends, as a rule the sender what is to be answered
 /// first. Its call has the socket locked, and a receive would sleep until it is not, whatever its flags say, and the sender
-/// would have to wake it from inside that call: where waking up is slow an answer to a single request took 55 µs then, and
+/// would have to wake it from inside that call: where waking up is slow it was 55 µs from one answer to the next then, and
 /// 40 where that did not happen. A small message is sent in a few looks' time. It is no more than this, some 100 µs,
 /// because the sender may also wait for room in the socket, and the answer to another request be there.
 const ALONE: u32 = 32;
