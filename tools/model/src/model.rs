@@ -71,9 +71,10 @@ fn a_receiver_that_looks_leaves_nothing_behind() {
                 let world = Arc::clone(&world);
                 move || {
                     world.stage(1);
-                    match small {
-                        true => world.small(2),
-                        false => assert_eq!(world.stage(2), Staged::Attended),
+                    if small {
+                        world.small(2);
+                    } else {
+                        assert_eq!(world.stage(2), Staged::Attended);
                     }
                 }
             });
