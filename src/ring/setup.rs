@@ -58,13 +58,14 @@ fn name(rung: &[Feature]) -> String {
     if names.is_empty() { "no flags".into() } else { names.join("|") }
 }
 
-/// What the kernel offers.
-#[derive(Clone, Debug)]
+/// What the kernel offers. Copied where a ring is made, which a thread does when it first has to wait, between two
+/// messages: nothing is allocated for that.
+#[derive(Clone, Copy, Debug)]
 pub struct Facts {
     /// What the driver can use. The flags of rings are among them until a ring with them is refused.
     pub features: Features,
     /// What else of the kernel's later features is there, by name, for people to read.
-    pub others: Vec<&'static str>,
+    others: [Option<&'static str>; 3],
 }
 
 impl Facts {
@@ -75,10 +76,8 @@ impl Facts {
         } else {
             name(LADDER.open(self.features).next().map_or(&[], |(_, rung)| rung))
         };
-        let mut others = self.others.clone();
-        if self.features.has(Feature::SendmsgZc) {
-            others.insert(0, "SENDMSG_ZC");
-        }
+        let zero_copy = self.features.has(Feature::SendmsgZc).then_some("SENDMSG_ZC");
+        let others: Vec<_> = zero_copy.into_iter().chain(self.others.into_iter().flatten()).collect();
         format!("{flags}; two rings a connection; the kernel also has {}", others.join(", "))
     }
 }
@@ -207,7 +206,7 @@ fn examine(ring: &IoUring) -> Facts {
     ];
     Facts {
         features: Features::ALL.without(missing),
-        others: others.iter().filter(|(there, _)| *there).map(|(_, name)| *name).collect(),
+        others: others.map(|(there, name)| there.then_some(name)),
     }
 }
 
