@@ -315,7 +315,8 @@ struct ktli_uring_statistics {
   uint64_t direct_receives;
   // Bytes that came in them.
   uint64_t direct_received_bytes;
-  // The sender's yields and short sleeps. None but with `KTLI_URING_SEND=chunked`, or where something has failed.
+  // The sender's yields and short sleeps. None but while a large message waits for answers from a drive on the same
+  // machine, with `KTLI_URING_SEND=chunked`, or where something has failed.
   uint64_t sender_pauses;
   // The receiver's calls of setsockopt(2): low-water marks, when a large value is announced or waited for and when
   // something else is, and time-outs of a receive that itself waits.
@@ -387,6 +388,9 @@ int ktli_uring_disconnect(void *dh);
 // bytes, EBUSY while another thread is inside `send` of this session, ETIMEDOUT after
 // `KTLI_URING_SEND_TIMEOUT` (the connection is dead then), ECONNABORTED when it was disconnected
 // meanwhile, ENOMEM, or what the kernel said of the connection, which also later sends then fail with.
+//
+// Where the drive is on the same machine, a message of 128 KiB or more may first wait, for 20 ms at the most, for answers
+// to earlier ones, so that the drive does not fall behind.
 //
 // A success means that the message was accepted, not that it has left: where many are outstanding, the thread
 // that polls sends it with others, usually within microseconds. A session that nobody polls, or has stopped to poll, sends for itself:

@@ -27,6 +27,7 @@ use crate::{
     },
     statistics::{Count, Counters, Statistics},
     tls::{Agreed, Kernel, Tls},
+    window::{self, Answers},
 };
 
 /// How many bytes `send` lets gather: several messages of the largest size that is staged.
@@ -47,6 +48,10 @@ pub struct Connection {
     pub hold: Hold,
     /// What the receiver tells the sender of what is outstanding.
     pub settled: Settled,
+    /// The drive is on the same machine.
+    pub near: bool,
+    /// Where the sender waits for answers.
+    pub answers: Answers,
     /// The options with which it was made.
     pub options: Options,
     /// What it has done.
@@ -83,7 +88,9 @@ impl Connection {
             Some(Agreed::Here(tls)) => (Some(tls), None),
             Some(Agreed::Kernel(kernel)) => (None, Some(kernel)),
         };
-        let statistics = Statistics::new(socket.peer_addr().ok().and_then(|peer| peer.as_socket()));
+        let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+        let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+        let statistics = Statistics::new(peer);
         let connection = Arc::new(Connection {
             socket,
             tls,
@@ -92,6 +99,8 @@ impl Connection {
             handoff: Handoff::new(STAGING),
             hold: Hold::new(),
             settled: Settled::new(),
+            near: window::is_near(local, peer),
+            answers: Answers::new(),
             options,
             statistics,
             leaving: AtomicBool::new(false),

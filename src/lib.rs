@@ -125,6 +125,8 @@ mod transmit;
 #[forbid(unsafe_code)]
 mod waiting;
 #[forbid(unsafe_code)]
+mod window;
+#[forbid(unsafe_code)]
 mod zerocopy;
 
 /// A line that tells what new connections will use.

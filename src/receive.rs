@@ -140,6 +140,7 @@ impl Receive {
     /// Waits until a message can be received, at most until `deadline`.
     pub fn poll(&mut self, deadline: &Deadline) -> Polled {
         self.connection.handoff.arrive();
+        self.connection.answers.received(self.connection.statistics.receiver.messages.get());
         let mut hit = true;
         loop {
             if self.connection.is_leaving() {
@@ -310,6 +311,7 @@ impl Receive {
             if into.left() == 0 {
                 let counters = &self.connection.statistics.receiver;
                 counters.messages.add(self.framing.completed());
+                self.connection.answers.received(counters.messages.get());
                 counters.bytes.add(total);
                 counters.receive_hits.add(hit.into());
                 return Ok(total);

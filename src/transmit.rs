@@ -32,6 +32,7 @@ use crate::{
     sweeper,
     sync::MutexGuard,
     tls::{PIECE, Tls},
+    window::{self, Patience, Window},
     zerocopy::ZeroCopy,
 };
 
@@ -85,6 +86,7 @@ pub struct Transmit {
     /// The sweeper looks after what was staged last.
     swept: bool,
     zero_copy: ZeroCopy,
+    window: Window,
 }
 
 impl Transmit {
@@ -95,12 +97,30 @@ impl Transmit {
         let zero_copy = if sealed { 0 } else { connection.options.zero_copy };
         let zero_copy = ZeroCopy::new(zero_copy);
         let outstanding = Outstanding::new();
-        Transmit { connection, engine: Engine::Unmade, outstanding, depth: 0, swept: false, zero_copy }
+        let Connection { near, options, .. } = &*connection;
+        // With TLS the drive decrypts, which takes longer than reading in whatever way; with SQPOLL a sender makes no calls,
+        // not even to wait; and the other strategies are for measuring what they say.
+        let waits = !sealed && !options.sqpoll && options.send_strategy == SendStrategy::Auto;
+        let window = Window::new(*near && waits);
+        Transmit {
+            connection,
+            engine: Engine::Unmade,
+            outstanding,
+            depth: 0,
+            swept: false,
+            zero_copy,
+            window,
+        }
     }
 
     /// Sends a whole message, or fails.
     pub fn send(&mut self, mut message: Message<'_, '_>) -> Result<usize, Errno> {
         let total = message.left();
+        let limit = Duration::from_millis(self.connection.options.send_timeout.into());
+        let deadline = Deadline::new(Some(limit));
+        if total >= window::LARGE {
+            self.await_answers(total, &deadline);
+        }
         if self.connection.is_leaving() {
             return Err(Errno::NOTCONN);
         }
@@ -111,8 +131,6 @@ impl Transmit {
             return Ok(0);
         }
         self.connection.hold.clear();
-        let limit = Duration::from_millis(self.connection.options.send_timeout.into());
-        let deadline = Deadline::new(Some(limit));
         if self.connection.options.sqpoll {
             // For waking the receiver: see `attempt`.
             self.make_engine()?;
@@ -185,12 +203,38 @@ impl Transmit {
         self.outstanding.count(statistics.sender.messages.get() + more, received, settled)
     }
 
+    /// Waits until few enough bytes are outstanding for a large message to leave, or for so long as is sensible.
+    fn await_answers(&mut self, total: usize, deadline: &Deadline) {
+        if self.zero_copy.wants(total) {
+            return;
+        }
+        let Some(awaited) = self.window.awaits(total) else { return };
+        let (sent, received) = self.connection.messages();
+        let answered = sent.saturating_sub(self.ahead(received, 0));
+        if awaited.unless > answered {
+            let connection = &self.connection;
+            let counters = &connection.statistics.sender;
+            if connection.handoff.is_pending() {
+                // What was staged would have left with this message.
+                connection.flush_now(counters);
+            }
+            let is_over = || connection.is_leaving() || connection.send_error().is_some();
+            let received_by_now = || Some(connection.messages().1).filter(|_| !is_over());
+            let wanted = received + (awaited.until - answered);
+            let patience = Patience::of(total, deadline.left());
+            self.window.waited(connection.answers.wait(wanted, &patience, received_by_now, counters));
+        }
+    }
+
     /// Takes note of a message of so many bytes.
-    fn accepted(&self, total: usize) -> usize {
+    fn accepted(&mut self, total: usize) -> usize {
         let counters = &self.connection.statistics.sender;
         // As a rule a receiver that asks for both sees no message without its bytes then (`Sent::are_large`).
         counters.bytes.add(total);
         counters.messages.add(1);
+        if total >= window::LARGE {
+            self.window.accepted(counters.messages.get(), total);
+        }
         total
     }
 
@@ -395,44 +439,4 @@ fn wake(connection: &Connection) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::connection::tests::pair;
-
-    #[test]
-    fn where_the_receiver_looks_the_sender_sends_for_itself_unless_there_is_something_to_gather() {
-        let (connection, _peer) = pair();
-        let mut transmit = Transmit::new(Arc::clone(&connection));
-        let sent = &connection.statistics.sender.messages;
-        sent.add(10);
-        for (outstanding, size, looking, at_once) in [
-            (0, 600, true, true),
-            (1, 600, true, true),
-            (2, 600, true, false),
-            (2, HEAVY, true, true),
-            (0, 600, false, false),
-            (0, HEAVY, false, true),
-        ] {
-            connection.handoff.woken(false);
-            if looking {
-                connection.handoff.look();
-            }
-            let answered = &connection.statistics.receiver.messages;
-            answered.add((sent.get() - outstanding - answered.get()).try_into().unwrap());
-            transmit.depth = 0;
-            let case = format!("{size} bytes, {outstanding} others, looking: {looking}");
-            assert_eq!(transmit.is_better_at_once(size), at_once, "{case}");
-            sent.add(10);
-        }
-    }
-
-    #[test]
-    fn the_first_message_of_a_burst_is_not_taken_for_a_single_one() {
-        let (connection, _peer) = pair();
-        let mut transmit = Transmit::new(Arc::clone(&connection));
-        transmit.depth = 32;
-        connection.handoff.look();
-        let staged = (0..100).take_while(|_| !transmit.is_better_at_once(600)).count();
-        assert!((8..32).contains(&staged), "{staged}");
-    }
-}
+mod tests;

@@ -192,6 +192,9 @@ pub extern "C" fn ktli_uring_disconnect(dh: *mut c_void) -> c_int {
 /// `KTLI_URING_SEND_TIMEOUT` (the connection is dead then), ECONNABORTED when it was disconnected
 /// meanwhile, ENOMEM, or what the kernel said of the connection, which also later sends then fail with.
 ///
+/// Where the drive is on the same machine, a message of 128 KiB or more may first wait, for 20 ms at the most, for answers
+/// to earlier ones, so that the drive does not fall behind.
+///
 /// A success means that the message was accepted, not that it has left: where many are outstanding, the thread
 /// that polls sends it with others, usually within microseconds. A session that nobody polls, or has stopped to poll, sends for itself:
 /// before `send` returns, or at most 20 ms later. `_exit`, abort and a killing signal lose what was

@@ -120,7 +120,8 @@ pub struct ktli_uring_statistics {
     /// Bytes that came in them.
     pub direct_received_bytes: u64,
 
-    /// The sender's yields and short sleeps. None but with `KTLI_URING_SEND=chunked`, or where something has failed.
+    /// The sender's yields and short sleeps. None but while a large message waits for answers from a drive on the same
+    /// machine, with `KTLI_URING_SEND=chunked`, or where something has failed.
     pub sender_pauses: u64,
     /// The receiver's calls of setsockopt(2): low-water marks, when a large value is announced or waited for and when
     /// something else is, and time-outs of a receive that itself waits.

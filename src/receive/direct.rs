@@ -135,6 +135,29 @@ mod tests {
     }
 
     #[test]
+    fn a_sender_that_waits_for_answers_is_told_of_them() {
+        let (mut receive, mut drive) = receiver(DEFAULTS);
+        let connection = Arc::clone(&receive.connection);
+        let received = Deadline::new(Some(Duration::ZERO));
+        for (number, hears_of_it) in [(1, "when the message has been received"), (2, "in the next poll")] {
+            let woken = connection.answers.told_of(number);
+            if number == 1 {
+                drive.write_all(&pdu(0)).unwrap();
+                drive.write_all(b"m").unwrap();
+                assert_eq!(receive.poll(&Deadline::new(None)), Polled::Ready);
+                assert!(!woken());
+                let mut message = [0; 10];
+                let into = [Segment::<In>::new(&mut message)];
+                assert_eq!(receive.receive(Cursor::new(&into, 10)), Ok(10));
+            } else {
+                connection.statistics.receiver.messages.add(1);
+                assert_eq!(receive.poll(&received), Polled::TimedOut);
+            }
+            assert!(woken(), "{hears_of_it}");
+        }
+    }
+
+    #[test]
     fn more_of_a_value_is_waited_for_under_a_mark_that_can_be_reached() {
         let (mut receive, mut drive) = receiver(Options { spin: Some(0), ..DEFAULTS });
         drive.write_all(&pdu(DIRECT as u32)).unwrap();
