@@ -14,7 +14,8 @@
 //!    v                                          v
 //!  transmit ----------> handoff <---------- receive ---- framing, readahead, low_water
 //!    |     stages    who sends what    flushes  |
-//!    |- - - - - - outstanding, hold - - - - - - |          what is on its way; when an answer may be seen
+//!    |- - - - -  outstanding, window  - - - - - |          what is on its way, and how much may be
+//!    |- - - - - - - - -  hold - - - - - - - - - -|          when an answer may be seen
 //!    |                                       waiting
 //!    v                                          v
 //!   ring::transmit                        ring::receive       or socket::transmit, socket::receive
