@@ -10,6 +10,7 @@
 
 use std::{
     net::SocketAddr,
+    ops::Range,
     sync::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering, fence},
@@ -46,8 +47,12 @@ const LIMIT: Duration = Duration::from_millis(10);
 /// The longest that a message waits, even if answers come.
 const WHOLE: Duration = Duration::from_millis(20);
 
-/// How long a sender looks for answers, giving way to others all the time, before it sleeps. With 512 KiB and 4
-/// outstanding sleeping at once was 0.88 to 1.37 times as fast as the stock flow, looking 1.1 to 2.4 times.
+/// Messages of these sizes do not wait. With 512 KiB and 32 outstanding that is 0.86 and 1.08 times as fast as the stock
+/// flow at 0.77 times its CPU time, waiting in whatever way 0.77 to 1.2 times at 0.8 to 1.25.
+const LEFT_OUT: Range<usize> = 512 << 10..SLEPT_FOR;
+
+/// How long a sender looks for answers, giving way to others all the time, before it sleeps: the answers to messages of
+/// less than 512 KiB come so soon that sleeping costs more.
 const LOOK: Duration = Duration::from_micros(300);
 
 /// From which size on it sleeps at once: the answers take long enough. Looking for them would be 5 to 20 % faster
@@ -104,6 +109,9 @@ impl Window {
 
     /// Whether the next message, a large one of so many bytes, has to wait.
     pub fn awaits(&mut self, bytes: usize) -> Option<Awaited> {
+        if LEFT_OUT.contains(&bytes) {
+            return None;
+        }
         let unless = self.newest_beyond(if bytes < SLEPT_FOR { AHEAD } else { BEFORE_SLEEP })?;
         let until = self.newest_beyond(AHEAD)?;
         if self.skips > 0 {
@@ -291,7 +299,7 @@ mod tests {
             (LARGE, 6, 6),
             (LARGE + 1, 5, 5),
             (256 << 10, 3, 3),
-            (512 << 10, 1, 1),
+            (500 << 10, 1, 1),
             (1 << 20, 4, 0),
             (2 << 20, 2, 0),
             (4 << 20, 1, 0),
@@ -316,6 +324,9 @@ mod tests {
             window.accepted(number, LARGE);
         }
         assert_eq!(window.awaits(SLEPT_FOR), Some(Awaited { unless: 200, until: 226 }));
+        for bytes in [LEFT_OUT.start, LEFT_OUT.end - 1] {
+            assert_eq!(window.awaits(bytes), None);
+        }
     }
 
     #[test]
