@@ -2,9 +2,9 @@
 //!
 //! There the drive reads what the sender has just written, out of the cache that they share, as long as it is not far
 //! behind. When it is, it reads from memory, which takes two to three times as long, so that it stays behind: 256 KiB PUTs
-//! with 32 outstanding cost a peer that only reads them 75 to 110 µs of CPU time each instead of 35, nearly all of the
-//! difference in copying. The kernel does not prevent that: it lets megabytes wait in the drive's receive buffer. So a
-//! large message waits for the answers to those before it, as long as they come soon.
+//! with 32 outstanding cost a peer that only reads them 73 µs of CPU time each instead of 44 (medians of 20 series),
+//! nearly all of the difference in copying. The kernel does not prevent that: it lets megabytes wait in the drive's
+//! receive buffer. So a large message waits for the answers to those before it, as long as they come soon.
 //!
 //! The sender looks for the answers, or sleeps, and the receiver, which counts them, wakes it.
 
@@ -51,8 +51,8 @@ const WHOLE: Duration = Duration::from_millis(20);
 /// flow at 0.77 times its CPU time, waiting in whatever way 0.77 to 1.2 times at 0.8 to 1.25.
 const LEFT_OUT: Range<usize> = 512 << 10..SLEPT_FOR;
 
-/// How long a sender looks for answers, giving way to others all the time, before it sleeps: the answers to messages of
-/// less than 512 KiB come so soon that sleeping costs more.
+/// How long a sender looks for answers, giving way to others all the time, before it sleeps. 256 KiB with 4
+/// outstanding are 0.90 and 0.96 times as fast as the stock flow when it sleeps at once, and 1.00 to 1.16 when it looks.
 const LOOK: Duration = Duration::from_micros(300);
 
 /// From which size on it sleeps at once: the answers take long enough. Looking for them would be 5 to 20 % faster
@@ -252,8 +252,6 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     /// Longer than any test takes.
